@@ -1,0 +1,145 @@
+"""`rocmdoctor check`."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from pathlib import Path
+
+import click
+
+from rocmdoctor.cli.options import KNOWN_ARCH, json_option, root_option
+from rocmdoctor.cli.running import Judge, judge_files
+from rocmdoctor.diagnosis.registry import Check
+from rocmdoctor.hosts.replay import BadSnapshotError, load
+from rocmdoctor.model import Snapshot, Wish
+
+
+@click.command(
+    name="check",
+    epilog="Exit codes: 0 fine or nothing installed yet, 1 a check failed, 2 usage or unreadable snapshot, 6 could not "
+    "assess. Warnings never change the code.",
+)
+@click.option(
+    "--snapshot",
+    "snapshot",
+    type=click.Path(path_type=Path),
+    help="Judge a saved snapshot, or every *.json in a folder.",
+)
+@root_option
+@click.option(
+    "--for", "level", type=click.Choice(["driver", "rocm", "torch", "training"]), help="What must be there."
+)
+@click.option("--arch", type=KNOWN_ARCH, help="The gfx target that must be there, such as gfx90a.")
+@click.option(
+    "--only", multiple=True, metavar="GLOB", help="Report only these checks; others still explain them."
+)
+@click.option("--skip", "leave", multiple=True, metavar="GLOB", help="Leave these checks out.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), default=None, help="Processes for a folder of snapshots."
+)
+@click.option(
+    "--content", type=click.Path(path_type=Path), multiple=True, help="A folder with checks/ of your own."
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(0.1, 100),
+    default=1.0,
+    help="Stretches all time limits by this factor.",
+)
+@click.option(
+    "-v", "--verbose", count=True, help="-v: evidence of every check; -vv: every question with its time."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Only what is wrong.")
+@click.option("--no-color", is_flag=True, help="Plain text; NO_COLOR does the same.")
+@json_option
+def command(
+    snapshot: Path | None,
+    root: str | None,
+    level: str | None,
+    arch: str | None,
+    only: tuple[str, ...],
+    leave: tuple[str, ...],
+    jobs: int | None,
+    content: tuple[Path, ...],
+    patience: float,
+    verbose: int,
+    quiet: bool,
+    no_color: bool,
+    as_json: bool,
+) -> int:
+    """Say how far this machine is from fine-tuning, what is wrong first, and what cures it.
+
+    Reads only, changes nothing, needs no root.
+
+    \b
+    rocmdoctor check                            this machine
+    rocmdoctor check --for rocm                 fails when ROCm is not there
+    rocmdoctor check --only 'driver.*' -v       some checks, with their evidence
+    rocmdoctor check --snapshot box.json        a machine saved with 'rocmdoctor collect'
+    rocmdoctor check --root /mnt                a mounted disk image
+    """  # noqa: D301
+    if snapshot is not None and root is not None:
+        raise click.UsageError("--snapshot and --root both say where to look; give one")
+    judge = Judge(content, Wish(level=level, arch=arch))
+    chosen = select(judge.checks, only, leave)
+    if snapshot is not None and snapshot.is_dir():
+        return _folder(judge, snapshot, chosen, jobs or os.cpu_count() or 1, as_json=as_json)
+    taken = _taken(snapshot, root, patience)
+    outcome = judge.judge(taken, chosen)
+    if as_json:
+        click.echo(outcome.envelope())
+    else:
+        from rocmdoctor.cli.terminal import style
+        from rocmdoctor.reports.text import report
+
+        width, paint = style(no_color=no_color)
+        click.echo(report(outcome.diagnosis, outcome.known, taken, paint, width, verbose, quiet=quiet))
+    return outcome.diagnosis.exit_code
+
+
+def select(checks: list[Check], only: tuple[str, ...], leave: tuple[str, ...]) -> set[str]:
+    """The ids to report. Raises UsageError when a pattern matches nothing, so that a typo is no clean pass."""
+    import difflib
+
+    ids = [item.id for item in checks]
+    for option, patterns in (("--only", only), ("--skip", leave)):
+        for pattern in patterns:
+            if not fnmatch.filter(ids, pattern):
+                near = difflib.get_close_matches(pattern, ids, n=1, cutoff=0.5)
+                hint = f", did you mean '{near[0]}'?" if near else "; 'rocmdoctor list checks' shows them"
+                raise click.UsageError(f"{option} '{pattern}' matches no check{hint}")
+    chosen = {i for i in ids if not only or any(fnmatch.fnmatch(i, p) for p in only)}
+    chosen -= {i for i in ids if any(fnmatch.fnmatch(i, p) for p in leave)}
+    if not chosen:
+        raise click.UsageError("--only and --skip together leave no check")
+    return chosen
+
+
+def _taken(snapshot: Path | None, root: str | None, patience: float) -> Snapshot:
+    if snapshot is not None:
+        try:
+            return load(snapshot)
+        except BadSnapshotError as error:
+            raise click.UsageError(f"{error.where}: {error}") from error
+    from rocmdoctor.cli.asking import patient, take
+
+    with patient() as progress:
+        return take(root or "/", patience, progress)
+
+
+def _folder(judge: Judge, folder: Path, chosen: set[str], jobs: int, *, as_json: bool) -> int:
+    from rocmdoctor.reports.text import summary
+
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise click.UsageError(f"--snapshot: {folder} holds no *.json file")
+    worst = 0
+    for path, line, code in judge_files(judge, files, chosen, jobs):
+        worst = max(worst, code, key=_severity)
+        click.echo(line if as_json else f"{path.name}: {summary(line)}")
+    return worst
+
+
+def _severity(code: int) -> int:
+    return {0: 0, 6: 1, 1: 2, 2: 3}.get(code, 4)

@@ -1,0 +1,102 @@
+"""Finds and loads the knowledge: checks and their tables, in a wheel or in a checkout."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rocmdoctor.diagnosis.registry import BadCheckError, Registry
+from rocmdoctor.facts.base import Table
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class ContentError(Exception):
+    """Knowledge that cannot be loaded; `where` is the file, with the line where it is known."""
+
+    def __init__(self, where: str, message: str) -> None:
+        super().__init__(message)
+        self.where = where
+
+
+def bundled() -> Path:
+    """The folder that holds checks/, recipes/ and patches/. Raises ContentError."""
+    package = Path(__file__).resolve().parent
+    # An editable install resolves to the checkout, which has no _content.
+    for folder in (package / "_content", package.parent):
+        if (folder / "checks" / "data").is_dir():
+            return folder
+    raise ContentError(
+        str(package), "holds no checks; the installation is incomplete, install rocmdoctor again"
+    )
+
+
+def load_checks(folders: tuple[Path, ...]) -> Registry:
+    """All checks of the folders' checks/*.py. Raises ContentError; a duplicate id is an error."""
+    registry = Registry()
+    for folder in folders:
+        for path in sorted((folder / "checks").glob("*.py")):
+            try:
+                with registry.loading():
+                    _run_file(path)
+            except BadCheckError as error:
+                raise ContentError(str(path), str(error)) from error
+            except Exception as error:
+                raise ContentError(_place(path, error), f"{type(error).__name__}: {error}") from error
+    return registry
+
+
+def _run_file(path: Path) -> None:
+    # By path, and under a name of their own: a top-level package `checks` would collide in site-packages.
+    name = f"rocmdoctor_checks_{path.parent.parent.name}_{path.stem}".replace("-", "_")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path.name} is not Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+def _place(path: Path, error: Exception) -> str:
+    line = getattr(error, "lineno", None)
+    trace = error.__traceback__
+    while line is None and trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f"{path}:{line}" if line else str(path)
+
+
+class DataTables:
+    """Tables of checks/data/, each loaded once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "checks" / "data"
+        self._loaded: dict[type[Table], Any] = {}
+
+    def __call__(self, kind: type[Table]) -> Any:
+        """Raises ContentError."""
+        if kind not in self._loaded:
+            path = self._folder / kind.file
+            try:
+                self._loaded[kind] = kind.load(_toml(path))
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise ContentError(str(path), f"is not what {kind.__name__} reads: {error!r}") from error
+        return self._loaded[kind]
+
+
+@cache
+def _toml(path: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ContentError(str(path), f"cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ContentError(str(path), f"is not TOML: {error}") from error

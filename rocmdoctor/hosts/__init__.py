@@ -1,0 +1,1 @@
+"""Where questions are asked: this machine, a folder that holds one, or a saved snapshot."""

@@ -1,0 +1,446 @@
+"""Asks a machine questions and never lets it hold us: the one module that reads live machines.
+
+Standard library only and no import of this project, so that it also runs alone, down to Python 3.8. Questions
+are plain dicts (see `rocmdoctor.asking.as_question`), answers plain dicts as they stand in a snapshot.
+
+Reads of sysfs can block for ever, children can get stuck in the kernel, and grandchildren can keep a pipe open:
+every question is asked in a daemon thread, every child in a session of its own, and whoever is late is left behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import glob as globbing
+import grp
+import os
+import pwd
+import queue
+import re
+import selectors
+import signal
+import stat as st
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Dict
+
+# Programs of ROCm and of system administration are looked for here after the caller's own PATH.
+EXTRA_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
+WORKERS = 16
+MAX_FILES = 16384
+GRACE = 0.1
+Question = Dict[str, Any]
+_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@'\"]*@")
+_SECRET_QUERY = re.compile(
+    r"(?P<name>[?&](?:access_token|api_?key|auth|key|passwd|password|secret|sig|signature|token)=)[^\s&'\"]*",
+    re.I,
+)
+_ABANDONED: list[
+    subprocess.Popen[bytes]
+] = []  # children that outlived SIGKILL; kept so that their finalizers stay silent
+
+
+def without_secrets(text: str) -> str:
+    """Cuts user names and passwords out of URLs, and tokens out of their query strings."""
+    return _SECRET_QUERY.sub(r"\g<name>***", _USERINFO.sub(r"\g<scheme>***@", text))
+
+
+def _decode(data: bytes) -> str:
+    return without_secrets(data.decode("utf-8", "backslashreplace"))
+
+
+def _kept(text: str, keep: str) -> str:
+    """What `keep` matches, one match a line: the rest never leaves the machine."""
+    if not keep:
+        return text
+    return "".join(match.group(0) + "\n" for match in re.finditer(keep, text, re.M))
+
+
+def _why(error: OSError) -> dict[str, Any]:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        why = "absent"
+    elif isinstance(error, PermissionError):
+        why = "permission"
+    else:
+        why = "error"
+    name = errno.errorcode.get(error.errno or 0, type(error).__name__)
+    return {"ok": False, "why": why, "detail": name}
+
+
+class Tree:
+    """The files of a machine below `root`; links are followed inside it and cannot climb out."""
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = os.path.abspath(root)
+        self.live = self.root == "/"
+
+    def real(self, path: str) -> str:
+        """The path on this machine of a path on that one. Raises OSError as `open` would."""
+        if self.live:
+            return path
+        done: list[str] = []
+        todo = [p for p in path.split("/") if p]
+        hops = 0
+        while todo:
+            part = todo.pop(0)
+            if part == ".":
+                continue
+            if part == "..":
+                done = done[:-1]
+                continue
+            here = "/".join([self.root, *done, part])
+            try:
+                target = os.readlink(here)
+            except OSError:
+                done.append(part)
+                continue
+            hops += 1
+            if hops > 40:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            if target.startswith("/"):
+                done = []
+            todo = [p for p in target.split("/") if p] + todo
+        return "/".join([self.root, *done])
+
+    def read(self, path: str, limit: int) -> tuple[bytes, bool]:
+        """The first `limit` bytes of a regular file and whether there was more. Never waits on a FIFO."""
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+        with os.fdopen(os.open(self.real(path), flags), "rb", 0) as file:
+            if not st.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", path)
+            parts: list[bytes] = []
+            size = 0
+            while size <= limit:
+                part = file.read(min(1 << 16, limit + 1 - size))
+                if not part:
+                    break
+                parts.append(part)
+                size += len(part)
+        data = b"".join(parts)
+        return data[:limit], len(data) > limit
+
+    def matches(self, pattern: str) -> list[str]:
+        """Paths that match a pattern in which `*` stands for one part of a name, sorted, at most MAX_FILES."""
+        found = [""]
+        for part in (p for p in pattern.split("/") if p):
+            following = []
+            for folder in found:
+                if not globbing.has_magic(part):
+                    following.append(folder + "/" + part)
+                    continue
+                try:
+                    names = os.listdir(self.real(folder or "/"))
+                except OSError:
+                    continue
+                shape = re.compile(fnmatch.translate(part))
+                following += [folder + "/" + n for n in sorted(names) if shape.match(n) and _utf8(n)]
+            found = following[:MAX_FILES]
+        return found
+
+
+def _utf8(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _read(tree: Tree, q: Question) -> dict[str, Any]:
+    data, more = tree.read(q["path"], q["limit"])
+    answer: dict[str, Any] = {"ok": True, "text": _kept(_decode(data), q["keep"])}
+    if more:
+        answer["detail"] = "cut after %d bytes" % q["limit"]
+    return answer
+
+
+def _glob(tree: Tree, q: Question) -> dict[str, Any]:
+    fixed = []
+    for part in q["pattern"].split("/"):
+        if globbing.has_magic(part):
+            break
+        fixed.append(part)
+    os.stat(tree.real("/".join(fixed) or "/"))
+    files: dict[str, str] = {}
+    unreadable: dict[str, str] = {}
+    for path in tree.matches(q["pattern"]):
+        try:
+            data, _ = tree.read(path, q["limit"])
+        except OSError as error:
+            why = _why(error)
+            if why["why"] != "absent" and why["detail"] != "EINVAL":
+                unreadable[path] = why["detail"]
+        else:
+            files[path] = _kept(_decode(data), q["keep"])
+    answer: dict[str, Any] = {"ok": True, "files": files}
+    if unreadable:
+        answer["unreadable"] = unreadable
+    return answer
+
+
+def _owner(tree: Tree, info: os.stat_result) -> tuple[str, str]:
+    """Names from the machine's own files, numbers where it has none."""
+    if tree.live:
+        try:
+            user = pwd.getpwuid(info.st_uid).pw_name
+        except KeyError:
+            user = str(info.st_uid)
+        try:
+            return user, grp.getgrgid(info.st_gid).gr_name
+        except KeyError:
+            return user, str(info.st_gid)
+    return _name(tree, "/etc/passwd", info.st_uid), _name(tree, "/etc/group", info.st_gid)
+
+
+def _name(tree: Tree, path: str, number: int) -> str:
+    try:
+        lines = tree.read(path, 1 << 20)[0].decode("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    return next(
+        (f[0] for f in (ln.split(":") for ln in lines) if len(f) > 2 and f[2] == str(number)), str(number)
+    )
+
+
+_KINDS = (
+    (st.S_ISCHR, "char"),
+    (st.S_ISDIR, "dir"),
+    (st.S_ISREG, "file"),
+    (st.S_ISBLK, "block"),
+    (st.S_ISFIFO, "fifo"),
+)
+
+
+def _stat(tree: Tree, q: Question) -> dict[str, Any]:
+    info = os.stat(tree.real(q["path"]))
+    kind = next((name for test, name in _KINDS if test(info.st_mode)), "other")
+    text = "%s %04o %s %s" % ((kind, st.S_IMODE(info.st_mode)) + _owner(tree, info))
+    return {"ok": True, "text": text, "uid": info.st_uid, "gid": info.st_gid, "size": info.st_size}
+
+
+def _link(tree: Tree, q: Question) -> dict[str, Any]:
+    head, _, tail = q["path"].rpartition("/")
+    return {"ok": True, "text": os.readlink(os.path.join(tree.real(head or "/"), tail))}
+
+
+def _list(tree: Tree, q: Question) -> dict[str, Any]:
+    names: list[str] = []
+    with os.scandir(tree.real(q["path"])) as entries:
+        for entry in entries:
+            if len(names) >= MAX_FILES:
+                break
+            if _utf8(entry.name):
+                mark = "@" if entry.is_symlink() else "/" if entry.is_dir() else ""
+                names.append(entry.name + mark + "\n")
+    return {"ok": True, "text": "".join(sorted(names))}
+
+
+def _disk(tree: Tree, q: Question) -> dict[str, Any]:
+    if not tree.live:
+        return {"ok": False, "why": "not-asked"}
+    info = os.statvfs(q["path"])
+    return {"ok": True, "text": "%d %d" % (info.f_blocks * info.f_frsize, info.f_bavail * info.f_frsize)}
+
+
+def _access(tree: Tree, q: Question) -> dict[str, Any]:
+    if not tree.live:
+        return {"ok": False, "why": "not-asked"}
+    os.close(os.open(q["path"], os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY))
+    return {"ok": True, "text": "read-write"}
+
+
+def _which(program: str) -> str | None:
+    if "/" in program:
+        return program if os.access(program, os.X_OK) and os.path.isfile(program) else None
+    folders = [f for f in os.environ.get("PATH", "").split(":") if f.startswith("/")]
+    for folder in folders + [f for f in EXTRA_PATH if f not in folders]:
+        path = os.path.join(folder, program)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def _run(tree: Tree, q: Question) -> dict[str, Any]:
+    if not tree.live:
+        return {"ok": False, "why": "not-asked"}
+    path = _which(q["argv"][0])
+    if path is None:
+        return {"ok": False, "why": "absent"}
+    started = time.monotonic()
+    code, out, err = _child([path] + list(q["argv"][1:]), q["timeout"], q["limit"])
+    seconds = round(time.monotonic() - started, 3)
+    if code is None:
+        return {"ok": False, "why": "timeout", "path": path, "seconds": seconds, "stdout": out, "stderr": err}
+    out = _kept(out, q["keep"])
+    return {
+        "ok": True, "exit_code": code, "stdout": out, "stderr": err, "seconds": seconds, "path": path,
+    }  # fmt: skip
+
+
+def _child(argv: list[str], timeout: float, limit: int) -> tuple[int | None, str, str]:
+    """Exit code (None: it hung), stdout and stderr, `limit` bytes of each. Returns in `timeout` + 2 x GRACE."""
+    env = dict(os.environ, LC_ALL="C", LANGUAGE="C", TERM="dumb")
+    proc = subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd="/",
+        start_new_session=True,
+    )  # fmt: skip
+    until = time.monotonic() + timeout
+    texts = _drain(proc, until, limit)
+    code = proc.poll()
+    # Grandchildren of a child that ended by itself are stopped too: nothing that we started stays behind.
+    try:
+        os.killpg(proc.pid, signal.SIGKILL)
+    except OSError:
+        pass
+    if code is None:
+        try:
+            proc.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            _ABANDONED.append(proc)
+    for stream in (proc.stdout, proc.stderr):
+        if stream:
+            stream.close()
+    return code, texts[0], texts[1]
+
+
+def _drain(proc: subprocess.Popen[bytes], until: float, limit: int) -> list[str]:
+    """What the child prints until it ends or time is up; a pipe held by a grandchild is not waited for."""
+    chosen = selectors.DefaultSelector()
+    streams = [s for s in (proc.stdout, proc.stderr) if s]
+    parts: dict[Any, list[bytes]] = {stream: [] for stream in streams}
+    sizes: dict[Any, int] = dict.fromkeys(streams, 0)
+    for stream in streams:
+        os.set_blocking(stream.fileno(), False)
+        chosen.register(stream, selectors.EVENT_READ)
+    ended = None
+    while True:
+        now = time.monotonic()
+        if ended is None and proc.poll() is not None:
+            ended = now
+        if ended is not None and (not chosen.get_map() or now >= ended + GRACE):
+            break
+        if now >= until:
+            break
+        if not chosen.get_map():
+            try:
+                proc.wait(until - now)
+            except subprocess.TimeoutExpired:
+                break
+            continue
+        for item, _ in chosen.select(0.02):
+            data = os.read(item.fd, 1 << 16)
+            if not data:
+                chosen.unregister(item.fileobj)
+            elif sizes[item.fileobj] < limit:
+                parts[item.fileobj].append(data[: limit - sizes[item.fileobj]])
+                sizes[item.fileobj] += len(data)
+    chosen.close()
+    return [_decode(b"".join(parts[stream])) for stream in streams]
+
+
+_ASK = {
+    "read": _read, "stat": _stat, "link": _link, "list": _list, "glob": _glob, "disk": _disk, "access": _access,
+    "run": _run,
+}  # fmt: skip
+
+
+def _answer(tree: Tree, question: Question) -> dict[str, Any]:
+    try:
+        return _ASK[question["kind"]](tree, question)
+    except OSError as error:
+        return _why(error)
+    except Exception as error:  # one odd file must not cost the whole snapshot
+        return {"ok": False, "why": "error", "detail": "%s: %s" % (type(error).__name__, error)}
+
+
+def _env(question: Question, live: bool) -> dict[str, Any]:  # noqa: FBT001
+    answers: dict[str, Any] = {}
+    for name in question["names"]:
+        value = os.environ.get(name) if live else None
+        if value is not None:
+            value = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            answers["env:" + name] = {"ok": True, "text": without_secrets(value)}
+        else:
+            answers["env:" + name] = {"ok": False, "why": "absent" if live else "not-asked"}
+    return answers
+
+
+def ask(
+    questions: Iterable[Question],
+    root: str = "/",
+    deadline: float = 5.0,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Answers by key. Takes at most `deadline` seconds: what has no answer by then is answered `timeout`."""
+    crew = _Crew(Tree(root), time.monotonic() + deadline)
+    answers: dict[str, Any] = {}
+    # Programs first: they are the slow ones, and files are read while they run.
+    for question in sorted(questions, key=lambda q: q["kind"] != "run"):
+        if question["kind"] == "env":
+            answers.update(_env(question, crew.tree.live))
+        else:
+            crew.waiting[question["keys"][0]] = question
+            crew.todo.put(question)
+    for _ in range(min(WORKERS, len(crew.waiting))):
+        crew.hire()
+    while crew.waiting and time.monotonic() < crew.until:
+        for key, answer in crew.next_answers():
+            answers[key] = answer
+            if progress:
+                progress(key)
+    for key in crew.waiting:
+        answers[key] = {"ok": False, "why": "timeout"}
+    return answers
+
+
+class _Crew:
+    """Daemon threads that take questions; one that is stuck in a question is replaced and left behind."""
+
+    def __init__(self, tree: Tree, until: float) -> None:
+        self.tree = tree
+        self.until = until
+        self.waiting: dict[str, Question] = {}
+        self.todo: queue.Queue[Question] = queue.Queue()
+        self._done: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
+        self._asked: dict[str, float] = {}
+
+    def hire(self) -> None:
+        """One more thread."""
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                question = self.todo.get_nowait()
+            except queue.Empty:
+                return
+            key = question["keys"][0]
+            now = self._asked[key] = time.monotonic()
+            seconds = max(0.05, min(question["timeout"], self.until - now - 2 * GRACE))
+            self._done.put((key, _answer(self.tree, dict(question, timeout=seconds))))
+
+    def next_answers(self) -> list[tuple[str, dict[str, Any]]]:
+        """The next answer, or the questions that turned out to be late."""
+        try:
+            key, answer = self._done.get(timeout=0.05)
+        except queue.Empty:
+            late = self._late()
+            for _ in late:
+                self.hire()
+        else:
+            late = []
+            if key in self.waiting:
+                del self.waiting[key]
+                return [(key, answer)]
+        for key in late:
+            del self.waiting[key]
+        return [(key, {"ok": False, "why": "timeout"}) for key in late]
+
+    def _late(self) -> list[str]:
+        now = time.monotonic()
+        begun = list(self._asked.items())
+        return [
+            k for k, at in begun if k in self.waiting and now > at + self.waiting[k]["timeout"] + 3 * GRACE
+        ]

@@ -1,0 +1,99 @@
+"""`data` of `check --json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rocmdoctor.diagnosis.known import Known
+from rocmdoctor.diagnosis.runner import Diagnosis
+from rocmdoctor.facts.gpus import Gpu, Gpus
+from rocmdoctor.facts.system import Hardware, Inside, Kernel, OsRelease
+from rocmdoctor.model import Remedy, Verdict
+
+
+def data_of(diagnosis: Diagnosis, known: Known) -> dict[str, Any]:
+    """Readiness, facts, verdicts and root causes."""
+    return {
+        "readiness": dict(diagnosis.readiness),
+        "facts": facts_of(known),
+        "verdicts": [verdict_of(v) for v in diagnosis.verdicts],
+        "root_causes": list(diagnosis.root_causes),
+    }
+
+
+def facts_of(known: Known) -> dict[str, Any]:
+    """The facts that others may rely on; null for what is unknown."""
+    gpus = known.maybe(Gpus)
+    return {
+        "gpus": [_gpu(g) for g in gpus.all] if gpus else None,
+        "physical_gpus": gpus.physical if gpus else None,
+        "xgmi_hives": gpus.hives if gpus else None,
+        "os": _os(known.maybe(OsRelease)),
+        "kernel": _kernel(known.maybe(Kernel)),
+        "host": _host(known.maybe(Hardware), known.maybe(Inside)),
+    }
+
+
+def verdict_of(verdict: Verdict) -> dict[str, Any]:
+    """One verdict as the contract has it."""
+    return {
+        "id": verdict.id,
+        "title": verdict.title,
+        "status": verdict.status,
+        "fault": verdict.fault,
+        "why": verdict.why,
+        "evidence": list(verdict.evidence),
+        "after": list(verdict.after),
+        "explained_by": list(verdict.explained_by),
+        "remedy": _remedy(verdict.remedy),
+    }
+
+
+def _remedy(remedy: Remedy | None) -> dict[str, Any] | None:
+    if remedy is None:
+        return None
+    return {"text": remedy.text, "commands": list(remedy.commands), "recipe": remedy.recipe}
+
+
+def _gpu(gpu: Gpu) -> dict[str, Any]:
+    return {
+        "gfx": gpu.gfx,
+        "name": gpu.name,
+        "pci_id": gpu.pci_id,
+        "bdf": gpu.bdf,
+        "driver": gpu.driver,
+        "vram_bytes": gpu.vram_bytes,
+        "node": gpu.node,
+        "render_minor": gpu.render_minor,
+        "compute_units": gpu.compute_units,
+        "num_xcc": gpu.num_xcc,
+        "compute_partition": gpu.compute_partition,
+        "memory_partition": gpu.memory_partition,
+        "xgmi_peers": list(gpu.xgmi_peers),
+        "integrated": gpu.integrated,
+    }
+
+
+def _os(fact: OsRelease | None) -> dict[str, Any] | None:
+    if fact is None:
+        return None
+    return {
+        "id": fact.id,
+        "like": list(fact.like),
+        "version": fact.version,
+        "codename": fact.codename,
+        "name": fact.name,
+    }
+
+
+def _kernel(fact: Kernel | None) -> dict[str, Any] | None:
+    return {"release": fact.release, "cmdline": list(fact.cmdline)} if fact else None
+
+
+def _host(hardware: Hardware | None, inside: Inside | None) -> dict[str, Any]:
+    return {
+        "threads": hardware.threads if hardware else None,
+        "memory_bytes": hardware.memory_total if hardware else None,
+        "container": inside.container if inside else None,
+        "wsl": inside.wsl if inside else None,
+    }
