@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rocmdoctor.diagnosis import Remedy, Verdict, absent, check, ok
-from rocmdoctor.facts.gpus import Gpus
+from rocmdoctor.diagnosis import Remedy, Verdict, Wish, absent, check, fail, ok, skip
+from rocmdoctor.facts.gpus import Gpus, GpuTable
 from rocmdoctor.facts.system import Inside
 
 
@@ -20,4 +20,20 @@ def gpu_present(gpus: Gpus, inside: Inside | None) -> Verdict:
     where = f" is visible inside {inside.container}" if inside and inside.container else ""
     return absent(
         f"no AMD GPU{where}", remedy=Remedy("Put an AMD GPU into this machine, or pass one through to it.")
+    )
+
+
+@check("gpu.arch-wanted", fault="unsupported-gfx", after=("gpu.present",))
+def gpu_arch_wanted(gpus: Gpus, table: GpuTable, wish: Wish) -> Verdict:
+    """The gfx target that was asked for is the one that is there."""
+    if wish.arch is None:
+        return skip("no --arch was given")
+    there = [g for g in gpus.discrete if g.gfx == wish.arch]
+    if there:
+        return ok(f"{len(there)} GPU(s) with {wish.arch}")
+    others = ", ".join(f"{g.gfx or 'unknown'} ({g.name})" for g in gpus.discrete)
+    target = table.targets[wish.arch]
+    return fail(
+        f"--arch asks for {wish.arch} ({target.family}), this machine has {others}: code built for {wish.arch} does not run on it",
+        remedy=Remedy("Ask for the target that is there, or leave --arch out."),
     )

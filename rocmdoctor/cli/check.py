@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import fnmatch
-import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from rocmdoctor.cli.errors import PlacedError
 from rocmdoctor.cli.options import KNOWN_ARCH, json_option, root_option
-from rocmdoctor.cli.running import Judge, judge_files
-from rocmdoctor.diagnosis.registry import Check
-from rocmdoctor.hosts.replay import BadSnapshotError, load
-from rocmdoctor.model import Snapshot, Wish
+
+if TYPE_CHECKING:
+    from rocmdoctor.cli.running import Judge
+    from rocmdoctor.model import Snapshot
 
 
 @click.command(
@@ -78,13 +78,18 @@ def command(
     rocmdoctor check --only 'driver.*' -v       some checks, with their evidence
     rocmdoctor check --snapshot box.json        a machine saved with 'rocmdoctor collect'
     rocmdoctor check --root /mnt                a mounted disk image
-    """  # noqa: D301
+    """
     if snapshot is not None and root is not None:
         raise click.UsageError("--snapshot and --root both say where to look; give one")
+    from rocmdoctor.cli.running import Judge, select
+    from rocmdoctor.model import Wish
+
     judge = Judge(content, Wish(level=level, arch=arch))
     chosen = select(judge.checks, only, leave)
     if snapshot is not None and snapshot.is_dir():
-        return _folder(judge, snapshot, chosen, jobs or os.cpu_count() or 1, as_json=as_json)
+        return _folder(judge, snapshot, chosen, jobs, as_json=as_json)
+    if jobs is not None:
+        raise click.UsageError("--jobs is for a folder of snapshots: give one with --snapshot DIR")
     taken = _taken(snapshot, root, patience)
     outcome = judge.judge(taken, chosen)
     if as_json:
@@ -98,44 +103,31 @@ def command(
     return outcome.diagnosis.exit_code
 
 
-def select(checks: list[Check], only: tuple[str, ...], leave: tuple[str, ...]) -> set[str]:
-    """The ids to report. Raises UsageError when a pattern matches nothing, so that a typo is no clean pass."""
-    import difflib
-
-    ids = [item.id for item in checks]
-    for option, patterns in (("--only", only), ("--skip", leave)):
-        for pattern in patterns:
-            if not fnmatch.filter(ids, pattern):
-                near = difflib.get_close_matches(pattern, ids, n=1, cutoff=0.5)
-                hint = f", did you mean '{near[0]}'?" if near else "; 'rocmdoctor list checks' shows them"
-                raise click.UsageError(f"{option} '{pattern}' matches no check{hint}")
-    chosen = {i for i in ids if not only or any(fnmatch.fnmatch(i, p) for p in only)}
-    chosen -= {i for i in ids if any(fnmatch.fnmatch(i, p) for p in leave)}
-    if not chosen:
-        raise click.UsageError("--only and --skip together leave no check")
-    return chosen
-
-
 def _taken(snapshot: Path | None, root: str | None, patience: float) -> Snapshot:
     if snapshot is not None:
+        from rocmdoctor.hosts.replay import BadSnapshotError, load
+
         try:
             return load(snapshot)
         except BadSnapshotError as error:
-            raise click.UsageError(f"{error.where}: {error}") from error
+            raise PlacedError(error.where, str(error)) from error
     from rocmdoctor.cli.asking import patient, take
 
     with patient() as progress:
         return take(root or "/", patience, progress)
 
 
-def _folder(judge: Judge, folder: Path, chosen: set[str], jobs: int, *, as_json: bool) -> int:
+def _folder(judge: Judge, folder: Path, chosen: set[str], jobs: int | None, *, as_json: bool) -> int:
+    import os
+
+    from rocmdoctor.cli.running import judge_files
     from rocmdoctor.reports.text import summary
 
     files = sorted(folder.glob("*.json"))
     if not files:
         raise click.UsageError(f"--snapshot: {folder} holds no *.json file")
     worst = 0
-    for path, line, code in judge_files(judge, files, chosen, jobs):
+    for path, line, code in judge_files(judge, files, chosen, jobs or os.cpu_count() or 1):
         worst = max(worst, code, key=_severity)
         click.echo(line if as_json else f"{path.name}: {summary(line)}")
     return worst

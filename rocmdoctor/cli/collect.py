@@ -33,7 +33,7 @@ def command(output: Path | None, root: str | None, listing: bool, patience: floa
     rocmdoctor collect -o box.json      then: rocmdoctor check --snapshot box.json
     rocmdoctor collect --list           what would be read and run
     ./run collect > box.json            the same on a machine that has only python3
-    """  # noqa: D301
+    """
     from rocmdoctor.cli.asking import patient, take
     from rocmdoctor.hosts.replay import dumps, save
 

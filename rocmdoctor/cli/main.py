@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -11,13 +10,7 @@ from typing import Any
 import click
 
 from rocmdoctor import __version__
-
-VERBS = {
-    "check": "what is there, what is wrong first, and what cures it",
-    "collect": "save what can be asked of this machine, to be judged elsewhere",
-    "list": "what this release knows: checks, gpus",
-    "completion": "shell completion for bash, zsh and fish",
-}
+from rocmdoctor.cli.front import VERBS, page
 
 
 class Verbs(click.Group):
@@ -34,10 +27,9 @@ class Verbs(click.Group):
         command: click.Command = importlib.import_module(f"rocmdoctor.cli.{name}").command
         return command
 
-    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Without importing any verb."""
-        with formatter.section("Verbs"):
-            formatter.write_dl(list(VERBS.items()))
+    def get_help(self, _ctx: click.Context) -> str:
+        """The page that is shown without click, too."""
+        return page().rstrip()
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -45,26 +37,18 @@ class Verbs(click.Group):
         """With did-you-mean."""
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in VERBS:
+            import difflib
+
             near = difflib.get_close_matches(name, VERBS, n=1)
             hint = f", did you mean '{near[0]}'?" if near else f"; verbs: {', '.join(VERBS)}"
             raise click.UsageError(f"no verb '{name}'{hint}", ctx)
         return super().resolve_command(ctx, args)
 
 
-@click.group(
-    cls=Verbs,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Every verb has --help with examples. Exit codes: 0 fine, 1 a check failed, 2 usage, 6 could not assess.",
-)
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, "-V", "--version", prog_name="rocmdoctor", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Say why a machine with AMD GPUs cannot fine-tune, and how to cure it.
-
-    \b
-    rocmdoctor check                      judge this machine
-    rocmdoctor check --snapshot box.json  judge a saved one
-    rocmdoctor collect -o box.json        save this machine's answers
-    """  # noqa: D301
+    """Say why a machine with AMD GPUs cannot fine-tune, and how to cure it."""
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -78,8 +62,11 @@ def run(argv: Sequence[str] | None = None) -> int:
         return stop.exit_code
     except click.Abort:
         return _failed(words, 130, "interrupted", "stopped by Ctrl-C; nothing was changed")
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.ClickException as error:
-        return _failed(words, 2, "usage", error.format_message(), _usage(error))
+        return _refused(words, error)
     except BrokenPipeError:
         sys.stderr.close()
         return 0
@@ -95,29 +82,36 @@ def _run(words: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _refused(words: list[str], error: click.ClickException) -> int:
+    where = getattr(error, "where", "")
+    if where:
+        return _failed(words, 2, "bad-input", str(error.message), where=where)
+    return _failed(words, 2, "usage", error.format_message(), _usage(error))
+
+
 def _usage(error: click.ClickException) -> str:
     ctx = getattr(error, "ctx", None)
     return f"Try '{ctx.command_path} --help'." if ctx is not None else ""
 
 
-def _failed(
-    words: list[str], code: int, kind: str, message: str, hint: str = "", trace: Exception | None = None
-) -> int:
-    where = ""
-    if trace is not None:
-        import traceback
+def _bug(words: list[str], error: Exception) -> int:
+    import traceback
 
-        last = traceback.extract_tb(trace.__traceback__)[-1]
-        where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
-        hint = f"It happened at {where}. Report it with the output of 'rocmdoctor collect'."
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
+    said = f"this is a bug in rocmdoctor: {type(error).__name__}: {error}"
+    return _failed(words, 70, "bug", said, "Report it with the output of 'rocmdoctor collect'.", where)
+
+
+def _failed(words: list[str], code: int, kind: str, message: str, hint: str = "", where: str = "") -> int:
     if "--json" in words:
         from rocmdoctor.reports.envelope import envelope
 
         verb = next((w for w in words if not w.startswith("-")), "")
-        error = {"code": kind, "message": message, "where": where}
-        click.echo(envelope(verb, "error", code, {}, [error]))
-    else:
-        click.echo(f"rocmdoctor: {message}", err=True)
-        if hint:
-            click.echo(hint, err=True)
+        click.echo(envelope(verb, "error", code, {}, [{"code": kind, "message": message, "where": where}]))
+        return code
+    place = f"{where}: " if where else ""
+    click.echo(f"rocmdoctor: {place}{message}", err=True)
+    if hint:
+        click.echo(hint, err=True)
     return code

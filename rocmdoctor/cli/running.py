@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+import fnmatch
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from rocmdoctor.cli.errors import PlacedError
 from rocmdoctor.content import ContentError, DataTables, bundled, load_checks
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.diagnosis.registry import BadCheckError, Check
@@ -43,14 +46,29 @@ class Judge:
             self._tables = DataTables(home)
             self._faults = self._tables(FaultTable)
         except (ContentError, BadCheckError) as error:
-            where = f"{error.where}: " if isinstance(error, ContentError) else ""
-            raise click.UsageError(f"{where}{error}") from error
+            raise PlacedError(getattr(error, "where", "checks"), str(error)) from error
         self._wish = wish
 
     def judge(self, snapshot: Snapshot, chosen: set[str] | None = None) -> Outcome:
         """The diagnosis of one machine."""
         known = Known(snapshot.answers, self._tables, self._wish)
         return Outcome(diagnose(self.checks, known, self._faults.layers, chosen), known)
+
+
+def select(checks: list[Check], only: tuple[str, ...], leave: tuple[str, ...]) -> set[str]:
+    """The ids to report. Raises UsageError when a pattern matches nothing, so that a typo is no clean pass."""
+    ids = [item.id for item in checks]
+    for option, patterns in (("--only", only), ("--skip", leave)):
+        for pattern in patterns:
+            if not fnmatch.filter(ids, pattern):
+                near = difflib.get_close_matches(pattern, ids, n=1, cutoff=0.5)
+                hint = f", did you mean '{near[0]}'?" if near else "; 'rocmdoctor list checks' shows them"
+                raise click.UsageError(f"{option} '{pattern}' matches no check{hint}")
+    chosen = {i for i in ids if not only or any(fnmatch.fnmatch(i, p) for p in only)}
+    chosen -= {i for i in ids if any(fnmatch.fnmatch(i, p) for p in leave)}
+    if not chosen:
+        raise click.UsageError("--only and --skip together leave no check")
+    return chosen
 
 
 def judge_files(

@@ -84,7 +84,8 @@ def _judge(item: Check, known: Known, done: Mapping[str, Verdict], wish: Wish) -
 
 
 def _asked_for(rung: str, wish: Wish) -> bool:
-    return wish.level is not None and RUNGS.index(rung) <= RUNGS.index(wish.level)
+    level = wish.level or ("gpu" if wish.arch else None)
+    return level is not None and RUNGS.index(rung) <= RUNGS.index(level)
 
 
 def _explained(name: str, done: Mapping[str, Verdict]) -> bool:

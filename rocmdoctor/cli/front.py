@@ -1,0 +1,35 @@
+"""The first page of help, without any import, so that it costs no more than Python itself."""
+
+VERBS = {
+    "check": "what is there, what is wrong first, and what cures it",
+    "collect": "save what can be asked of this machine, to be judged elsewhere",
+    "list": "what this release knows: checks, gpus",
+    "completion": "shell completion for bash, zsh and fish",
+}
+
+_HEAD = """\
+Usage: rocmdoctor VERB [OPTIONS]
+
+  Say why a machine with AMD GPUs cannot fine-tune, and how to cure it.
+
+  rocmdoctor check                      judge this machine
+  rocmdoctor check --for rocm           fail when ROCm is not there
+  rocmdoctor collect -o box.json        save this machine's answers
+  rocmdoctor check --snapshot box.json  judge a saved one
+
+Verbs:
+"""
+
+_TAIL = """\
+
+Options:
+  -V, --version  Show the version.
+  -h, --help     Show this page; after a verb, that verb's options and examples.
+
+Exit codes: 0 fine, 1 a check failed, 2 usage, 6 could not assess, 70 our bug, 130 Ctrl-C.
+"""
+
+
+def page() -> str:
+    """The page as it is printed."""
+    return _HEAD + "".join(f"  {name:<11} {says}\n" for name, says in VERBS.items()) + _TAIL

@@ -1,0 +1,119 @@
+"""`rocmdoctor list`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rocmdoctor.cli.options import json_option
+from rocmdoctor.reports.envelope import envelope
+
+
+@click.group(name="list", invoke_without_command=False)
+def command() -> None:
+    """Show what this release knows.
+
+    \b
+    rocmdoctor list checks           every check, its fault and what it waits for
+    rocmdoctor list gpus gfx90a      GPUs by product, target or device id
+    """
+
+
+def _show(what: str, rows: list[dict[str, Any]], columns: dict[str, str], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(envelope("list", "ok", 0, {what: rows}))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, title in enumerate(columns.values()):
+        table.add_column(title, overflow="fold", no_wrap=number == 0)
+    for row in rows:
+        table.add_row(*(escape(str(row[name] if row[name] is not None else "")) for name in columns))
+    console.print(table)
+
+
+@command.command("checks")
+@json_option
+@click.argument("pattern", default="*", metavar="[GLOB]")
+def checks(pattern: str, as_json: bool) -> int:
+    """Every check: what it states, its fault, what it waits for.
+
+    \b
+    rocmdoctor list checks 'driver.*'
+    """
+    from rocmdoctor.cli.running import Judge, select
+    from rocmdoctor.model import Wish
+
+    judge = Judge((), Wish())
+    chosen = select(judge.checks, (pattern,), ())
+    rows = [
+        {
+            "id": item.id,
+            "title": item.title,
+            "fault": item.fault,
+            "rung": item.rung,
+            "required": item.required,
+            "after": list(item.after),
+            "explained_by": list(item.explained_by),
+        }
+        for item in sorted(judge.checks, key=lambda c: c.id)
+        if item.id in chosen
+    ]
+    _show("checks", rows, {"id": "check", "title": "healthy when", "fault": "fault"}, as_json=as_json)
+    return 0
+
+
+@command.command("gpus")
+@json_option
+@click.argument("wanted", default="", metavar="[WORDS]")
+def gpus(wanted: str, as_json: bool) -> int:
+    """GPUs that are recognised, by product, gfx target or PCI device id.
+
+    \b
+    rocmdoctor list gpus MI210
+    rocmdoctor list gpus gfx1100
+    rocmdoctor list gpus 744c
+    """
+    from rocmdoctor.content import DataTables, bundled
+    from rocmdoctor.facts.gpus import GpuTable
+
+    table = DataTables(bundled())(GpuTable)
+    rows = []
+    for device, model in table.models.items():
+        target = table.targets.get(model.gfx)
+        for name in dict.fromkeys(model.names.values()):
+            revisions = [r for r, n in model.names.items() if n == name and r]
+            rows.append(
+                {
+                    "gfx": model.gfx,
+                    "name": name,
+                    "device": f"1002:{device}",
+                    "revisions": revisions,
+                    "family": target.family if target else None,
+                    "official": target.official if target else False,
+                }
+            )
+    words = wanted.lower().split()
+    rows = [row for row in rows if all(any(w in str(v).lower() for v in row.values()) for w in words)]
+    rows.sort(key=lambda row: (str(row["gfx"]), str(row["name"])))
+    if not rows:
+        raise click.UsageError(
+            f"no GPU matches '{wanted}'; give part of a product, a gfx target or a device id"
+        )
+    for row in rows:
+        row["revision"] = " ".join(row["revisions"][:6]) + (" ..." if len(row["revisions"]) > 6 else "")
+    columns = {
+        "gfx": "target",
+        "name": "product",
+        "device": "PCI id",
+        "revision": "revisions",
+        "family": "family",
+    }
+    _show("gpus", rows, columns, as_json=as_json)
+    return 0
