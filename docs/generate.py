@@ -1,0 +1,34 @@
+"""Writes docs/reference/checks.md; with --check it only says whether that page is fresh."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import tomllib
+
+from rocmdoctor.content import DataTables, bundled, load_checks
+from rocmdoctor.facts.faults import FaultTable
+from rocmdoctor.reports.reference import checks_page
+
+PAGE = Path(__file__).parent / "reference" / "checks.md"
+
+
+def made() -> str:
+    """The page as it should be."""
+    home = bundled()
+    not_made: dict[str, str] = {}
+    for path in sorted((home / "checks" / "data").glob("*.toml")):
+        for row in tomllib.loads(path.read_text(encoding="utf-8")).get("not_made", []):
+            not_made[row["id"]] = row["reason"]
+    return checks_page(load_checks((home,)).ordered(), DataTables(home)(FaultTable), not_made)
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(
+            0
+            if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == made()
+            else "stale: run docs/generate.py"
+        )
+    PAGE.write_text(made(), encoding="utf-8")
