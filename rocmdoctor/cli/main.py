@@ -71,9 +71,7 @@ def run(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except Exception as error:  # noqa: BLE001 - users get one line, and the way to report it
-        return _failed(
-            words, 70, "bug", f"this is a bug in rocmdoctor: {type(error).__name__}: {error}", trace=error
-        )
+        return _bug(words, error)
 
 
 def _run(words: list[str]) -> int:
