@@ -1,0 +1,116 @@
+"""Asks a machine and saves the answers, with the standard library alone and down to Python 3.8.
+
+Both `rocmdoctor collect` and `./run collect`, which has no click, are this code.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from rocmdoctor.asking import distinct, keys
+from rocmdoctor.facts import all_facts
+from rocmdoctor.facts.base import first_questions, second_questions
+from rocmdoctor.hosts.caller import as_caller
+from rocmdoctor.hosts.machine import Machine
+from rocmdoctor.hosts.replay import document, dumps, from_raw, save
+from rocmdoctor.model import Snapshot
+from rocmdoctor.reports.envelope import TOOL, envelope
+
+
+class WrongUseError(Exception):
+    """An option that cannot be followed; the message names it and says what to give."""
+
+
+def take(root: str = "/", patience: float = 1.0, progress: Callable[[str], None] | None = None) -> Snapshot:
+    """A snapshot of this machine, or of one in a folder: two passes of questions. Raises WrongUseError."""
+    if root != "/" and not Path(root).is_dir():
+        raise WrongUseError(f"--root: {root} is not a folder; give the mounted image or extracted tree")
+    facts = all_facts()
+
+    def collect() -> dict[str, Any]:
+        machine = Machine(root, patience)
+        answers = machine.ask(first_questions(facts), progress)
+        seen = from_raw({"schema": 1, "answers": answers}).answers
+        answers.update(machine.ask(second_questions(facts, seen), progress))
+        return document(answers, machine.about(), TOOL, _now())
+
+    return from_raw(as_caller(collect) if root == "/" else collect())
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def collect(output: Path | None, root: str | None, patience: float, *, as_json: bool) -> int:
+    """The verb: asks, then writes to `output` or stdout. Raises WrongUseError."""
+    with patient() as progress:
+        taken = take(root or "/", patience, progress)
+    if output is None:
+        sys.stdout.write(
+            envelope("collect", "ok", 0, {"snapshot": taken.raw}) + "\n" if as_json else dumps(taken.raw)
+        )
+        return 0
+    try:
+        save(output, taken.raw)
+    except OSError as error:
+        raise WrongUseError(f"-o: {output} cannot be written: {error.strerror}") from error
+    if as_json:
+        sys.stdout.write(envelope("collect", "ok", 0, {"path": str(output)}) + "\n")
+    else:
+        judge = f"judge them with: rocmdoctor check --snapshot {output}"
+        sys.stderr.write(f"{len(taken.answers)} answers written to {output}; {judge}\n")
+    return 0
+
+
+def show_list(*, as_json: bool) -> int:
+    """What `collect` would ask, asking nothing."""
+    questions = listed()
+    text = envelope("collect", "ok", 0, {"questions": questions}) if as_json else "\n".join(questions)
+    sys.stdout.write(text + "\n")
+    return 0
+
+
+def listed() -> list[str]:
+    """Every question of the first pass, and what the second may add."""
+    facts = all_facts()
+    lines = [key for query in distinct(first_questions(facts)) for key in keys(query)]
+    templates = [template for fact in facts for template in fact.templates]
+    return [*sorted(set(lines)), *(f"then {t}" for t in sorted(set(templates)))]
+
+
+@contextmanager
+def patient() -> Iterator[Callable[[str], None] | None]:
+    """After a second, says on a terminal's stderr which question was answered last."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    last = ["the first answer"]
+    done = threading.Event()
+
+    def watch() -> None:
+        waited = 0.0
+        while not done.wait(0.25):
+            waited += 0.25
+            if waited >= 1.0:
+                sys.stderr.write(f"\r\x1b[Kasking this machine, {waited:.0f} s (last: {last[0][:60]})")
+                sys.stderr.flush()
+        if waited >= 1.0:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def progress(key: str) -> None:
+        last[0] = key
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield progress
+    finally:
+        done.set()
+        thread.join()
