@@ -11,6 +11,11 @@ from rocmdoctor.content import DataTables, bundled, load_checks
 from rocmdoctor.facts.faults import FaultTable
 from rocmdoctor.reports.reference import checks_page
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 PAGE = Path(__file__).parent / "reference" / "checks.md"
 
 

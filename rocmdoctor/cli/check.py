@@ -99,7 +99,9 @@ def command(
         from rocmdoctor.reports.text import report
 
         width, paint = style(no_color=no_color)
-        click.echo(report(outcome.diagnosis, outcome.known, taken, paint, width, verbose, quiet=quiet))
+        page = report(outcome.diagnosis, outcome.known, taken, paint, width, verbose, quiet=quiet)
+        # The page is painted for this terminal already; click would strip the colours from a pipe.
+        click.echo(page, color=True)
     return outcome.diagnosis.exit_code
 
 

@@ -165,11 +165,19 @@ def gpu_lines(gpus: Gpus) -> list[str]:
 
 
 def _ladder(page: _Page, diagnosis: Diagnosis) -> None:
-    words = [
-        f"{_RUNG_NAMES[r]} {page.paint(diagnosis.readiness[r], _RUNG_COLOURS[diagnosis.readiness[r]])}"
-        for r in RUNGS
-    ]
-    page.lines.append(page.paint(f"{'Ready':<9}", "bold ") + page.paint(" · ").join(words))
+    lines: list[list[str]] = [[]]
+    used = 9
+    for rung in RUNGS:
+        state = diagnosis.readiness[rung]
+        name = _RUNG_NAMES[rung]
+        if lines[-1] and used + len(name) + len(state) + 4 > page.width:
+            lines.append([])
+            used = 9
+        used += len(name) + len(state) + 4
+        lines[-1].append(f"{name} {page.paint(state, _RUNG_COLOURS[state])}")
+    for number, words in enumerate(lines):
+        label = page.paint(f"{'Ready':<9}", "bold ") if number == 0 else " " * 9
+        page.lines.append(label + page.paint(" · ").join(words))
 
 
 def _causes(page: _Page, diagnosis: Diagnosis) -> None:
