@@ -19,7 +19,7 @@ def envelope(
     data: Mapping[str, Any],
     errors: Sequence[Mapping[str, str]] = (),
 ) -> str:
-    """One line of JSON. `status`: ok, findings or error; an error has code, message and where."""
+    """One line of ASCII: foreign text can hold lone surrogates and control characters. `status`: ok, findings or error; an error has code, message and where."""
     return json.dumps(
         {
             "schema": SCHEMA,
@@ -29,6 +29,5 @@ def envelope(
             "exit_code": exit_code,
             "data": data,
             "errors": list(errors),
-        },
-        ensure_ascii=False,
+        }
     )

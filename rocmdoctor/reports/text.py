@@ -39,7 +39,7 @@ class Paint:
 
     def __call__(self, text: str, name: str = "") -> str:
         """The text in a colour; control characters from foreign output never reach the terminal."""
-        text = _CONTROL.sub("?", text)
+        text = _CONTROL.sub("?", text).encode("utf-8", "backslashreplace").decode()
         if self.ascii_only:
             for mark, plain in _ASCII.items():
                 text = text.replace(mark, plain)
