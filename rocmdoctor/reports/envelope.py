@@ -19,7 +19,10 @@ def envelope(
     data: Mapping[str, Any],
     errors: Sequence[Mapping[str, str]] = (),
 ) -> str:
-    """One line of ASCII: foreign text can hold lone surrogates and control characters. `status`: ok, findings or error; an error has code, message and where."""
+    """One line of ASCII, because foreign text can hold lone surrogates and control characters.
+
+    `status` is ok, findings or error; an error has code, message and where.
+    """
     return json.dumps(
         {
             "schema": SCHEMA,

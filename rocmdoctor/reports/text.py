@@ -27,7 +27,7 @@ _COLOURS = {
 }
 _RUNG_COLOURS = {"ready": "green", "absent": "", "broken": "red", "unknown": "cyan"}
 _RUNG_NAMES = {"gpu": "GPU", "driver": "driver", "rocm": "ROCm", "torch": "torch", "training": "training"}
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
