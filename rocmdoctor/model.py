@@ -117,6 +117,7 @@ class Answer:
     seconds: float = 0.0
     path: str = ""
     detail: str = ""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 NOT_ASKED = Answer(ok=False, why="not-asked")

@@ -168,10 +168,17 @@ def bdf_of(node: KfdGpu, known: Mapping[str, PciDevice]) -> str:
 
     On partitioned GPUs the low three bits of location_id are the partition's number, not a PCI function
     (drivers/gpu/drm/amd/amdkfd/kfd_topology.c adds the node id); the bus decides where it can be read.
+    Kernels that publish no domain are asked by bus and device, where the bus knows only one such card.
     """
     location = node.location_id
-    stem = f"{node.domain:04x}:{location >> 8 & 0xFF:02x}:{location >> 3 & 0x1F:02x}"
+    place = f"{location >> 8 & 0xFF:02x}:{location >> 3 & 0x1F:02x}"
     function = location & 7
+    if node.domain is None:
+        device = f"{node.device_id:04x}"
+        same = [b for b, d in known.items() if b.endswith(f":{place}.{function}") and d.device == device]
+        if len(same) == 1:
+            return same[0]
+    stem = f"{node.domain or 0:04x}:{place}"
     exact = f"{stem}.{function}"
     if function == 0 or exact in known:
         return exact
@@ -181,8 +188,9 @@ def bdf_of(node: KfdGpu, known: Mapping[str, PciDevice]) -> str:
 
 
 def _partitionable(node: KfdGpu) -> bool:
-    # Graphics cores 9.4.3 and later of that line: the only ones with compute partitions.
-    return 90400 <= (node.gfx_target_version or 0) < 100000
+    # Graphics cores 9.4.3 and later of that line, and 12.1: the only ones with compute partitions.
+    version = node.gfx_target_version or 0
+    return 90400 <= version < 100000 or version >= 120500
 
 
 def _from_node(node: KfdGpu, devices: Mapping[str, PciDevice], table: GpuTable) -> Gpu:
@@ -190,13 +198,9 @@ def _from_node(node: KfdGpu, devices: Mapping[str, PciDevice], table: GpuTable) 
     device_id = f"{node.device_id:04x}"
     pci = devices.get(bdf)
     model = table.models.get(device_id)
-    if node.gfx_target_version:
-        gfx: str | None = gfx_name(node.gfx_target_version)
-    else:
-        gfx = table.gfx_of_device(device_id)
     partition = pci.compute_partition if pci else None
     return Gpu(
-        gfx=gfx,
+        gfx=_gfx_of_node(node, pci, table),
         name=table.name(device_id, pci.revision if pci else None),
         pci_id=f"{node.vendor_id:04x}:{device_id}",
         bdf=bdf,
@@ -211,9 +215,18 @@ def _from_node(node: KfdGpu, devices: Mapping[str, PciDevice], table: GpuTable) 
         xgmi_peers=tuple(peer.node for peer in node.xgmi_peers),
         hive_id=node.hive_id,
         integrated=_integrated(model, pci),
-        board=f"{node.unique_id:016x}" if node.unique_id else bdf.rpartition(".")[0],
+        board=bdf,
         pci=pci,
     )
+
+
+def _gfx_of_node(node: KfdGpu, pci: PciDevice | None, table: GpuTable) -> str | None:
+    version = node.gfx_target_version
+    if version:
+        return gfx_name(version) if 10000 <= version < 1000000 else None
+    gfx = table.gfx_of_device(f"{node.device_id:04x}")
+    # KFD took it, so it has a target even where the table says that none of its kind has.
+    return gfx if gfx and gfx != NO_TARGET else table.gfx_of_core(pci.gc if pci else None)
 
 
 def _partition(num_xcc: int | None, whole: int) -> str | None:
@@ -245,7 +258,7 @@ def _from_bus(device: PciDevice, table: GpuTable) -> Gpu:
         xgmi_peers=(),
         hive_id=0,
         integrated=_integrated(model, device),
-        board=device.bdf.rpartition(".")[0],
+        board=device.bdf,
         pci=device,
     )
 

@@ -25,13 +25,13 @@ class Peer:
 
 @dataclass(frozen=True)
 class KfdGpu:
-    """One GPU node. `gfx_target_version` is None on kernels that do not publish it; `vram_bytes` when unknown."""
+    """One GPU node. `gfx_target_version` and `domain` are None on kernels that do not publish them."""
 
     node: int
     gfx_target_version: int | None
     vendor_id: int
     device_id: int
-    domain: int
+    domain: int | None
     location_id: int
     render_minor: int | None
     compute_units: int
@@ -44,16 +44,21 @@ class KfdGpu:
 
 @dataclass(frozen=True)
 class KfdTopology(Fact):
-    """GPU nodes and the number of CPU nodes. `loaded`: the driver publishes a topology at all."""
+    """GPU nodes and the number of nodes with CPUs. `loaded`: the driver publishes a topology at all.
+
+    `hidden` are nodes that are there but may not be read: GPUs that the device cgroup keeps from this container
+    (drivers/gpu/drm/amd/amdkfd/kfd_topology.c answers EPERM).
+    """
 
     loaded: bool
     cpu_nodes: int
     gpus: tuple[KfdGpu, ...]
+    hidden: tuple[int, ...] = ()
 
     @classmethod
     def queries(cls) -> Mapping[str, Query]:
         return {
-            "sysfs": Stat("/sys"),
+            "sysfs": Stat("/sys/class"),
             "properties": Glob(f"{_NODES}/*/properties"),
             "gpu_id": Glob(f"{_NODES}/*/gpu_id"),
             "memory": Glob(f"{_NODES}/*/mem_banks/*/properties"),
@@ -65,15 +70,16 @@ class KfdTopology(Fact):
         if not ev["properties"].ok and ev["properties"].why == "absent" and not ev["sysfs"].ok:
             raise UnknownError(f"{ev.key('properties')}: no sysfs here")
         nodes = {_node(path): _numbers(text) for path, text in ev.files("properties").items()}
-        nodes = {node: values for node, values in nodes.items() if values}
+        nodes = {node: values for node, values in nodes.items() if values and node >= 0}
         if ev.files("properties") and not nodes:
             raise UnknownError(f"{ev.key('properties')}: none of the files can be read as a topology")
         ids = {_node(path): text.strip() for path, text in _files(ev, "gpu_id").items()}
         gpus = [node for node, values in nodes.items() if _is_gpu(values, ids.get(node, ""))]
         return cls(
             loaded=ev["properties"].ok,
-            cpu_nodes=len(nodes) - len(gpus),
+            cpu_nodes=sum(_has_cpus(node, values, gpus) for node, values in nodes.items()),
             gpus=tuple(_gpu(node, nodes[node], ev) for node in sorted(gpus)),
+            hidden=tuple(sorted({_node(p) for p in ev["properties"].unreadable} - set(nodes) - {-1})),
         )
 
 
@@ -85,7 +91,7 @@ def _files(ev: Evidence, name: str) -> Mapping[str, str]:
 
 
 def _node(path: str) -> int:
-    match = re.search(r"/nodes/(\d+)/", path)
+    match = re.search(r"/nodes/([0-9]{1,9})/", path)
     return int(match.group(1)) if match else -1
 
 
@@ -97,7 +103,12 @@ def _numbers(text: str) -> dict[str, int]:
 
 
 def _is_gpu(values: Mapping[str, int], gpu_id: str) -> bool:
-    return values.get("simd_count", 0) > 0 or gpu_id not in ("", "0")
+    return values.get("simd_count", 0) > 0 or (gpu_id.isdigit() and gpu_id.strip("0") != "")
+
+
+def _has_cpus(node: int, values: Mapping[str, int], gpus: list[int]) -> bool:
+    # Up to Raven, an APU is one node that has CPUs and a GPU.
+    return values.get("cpu_cores_count", 0) > 0 or node not in gpus
 
 
 def _gpu(node: int, values: Mapping[str, int], ev: Evidence) -> KfdGpu:
@@ -107,7 +118,7 @@ def _gpu(node: int, values: Mapping[str, int], ev: Evidence) -> KfdGpu:
         gfx_target_version=values.get("gfx_target_version") or None,
         vendor_id=values.get("vendor_id", 0),
         device_id=values.get("device_id", 0),
-        domain=values.get("domain", 0),
+        domain=values.get("domain"),
         location_id=values.get("location_id", 0),
         # Minor 0 is a primary node: the driver writes it where no render node exists.
         render_minor=values.get("drm_render_minor") or None,

@@ -14,7 +14,7 @@ NVIDIA = "10de"
 # https://pcisig.com class codes: 03 display controllers, 12 processing accelerators.
 _CLASSES = ("03", "12")
 _UEVENT = r"^(?:DRIVER|PCI_CLASS|PCI_ID|PCI_SLOT_NAME)=.*"
-_BDF = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+_BDF = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _VALUES = {
     "revision": "revision",
     "vram": "mem_info_vram_total",
@@ -111,6 +111,8 @@ def _device(uevent: str) -> PciDevice | None:
     bdf = values.get("PCI_SLOT_NAME", "").lower()
     if vendor not in (AMD, NVIDIA) or pci_class[:2] not in _CLASSES or not _BDF.fullmatch(bdf):
         return None
+    if not re.fullmatch(r"[0-9a-f]{1,4}", device):
+        return None
     return PciDevice(bdf, vendor, device.zfill(4), pci_class, values.get("DRIVER") or None)
 
 
@@ -125,14 +127,14 @@ def _with_values(device: PciDevice, folder: str, ev: Evidence) -> PciDevice:
     core = [
         _files(ev, f"gc-{n}").get(f"{folder}/{_GC}/{n}", "").strip() for n in ("major", "minor", "revision")
     ]
-    revision = value("revision")
+    revision = re.fullmatch(r"0x([0-9a-f]{1,2})", (value("revision") or "").lower())
     return PciDevice(
         bdf=device.bdf,
         vendor=device.vendor,
         device=device.device,
         pci_class=device.pci_class,
         driver=device.driver,
-        revision=revision.lower().removeprefix("0x").zfill(2) if revision else device.revision,
+        revision=revision.group(1).zfill(2) if revision else device.revision,
         vram_bytes=_whole(value("vram")) or device.vram_bytes,
         visible_vram_bytes=_whole(value("visible_vram")) or device.visible_vram_bytes,
         link_speed=value("speed") or device.link_speed,
@@ -142,7 +144,7 @@ def _with_values(device: PciDevice, folder: str, ev: Evidence) -> PciDevice:
         compute_partition=_word(value("compute")) or device.compute_partition,
         memory_partition=_word(value("memory")) or device.memory_partition,
         runtime_status=value("power") or device.runtime_status,
-        gc=".".join(core) if all(part.isdigit() for part in core) else device.gc,
+        gc=".".join(core) if all(re.fullmatch(r"[0-9]{1,3}", part) for part in core) else device.gc,
     )
 
 

@@ -89,10 +89,8 @@ def _answer(raw: Any, where: str) -> Answer:
             if not isinstance(raw[name], str):
                 raise BadSnapshotError(where, f"{name}: found {_kind(raw[name])}, wanted a text")
             values[name] = raw[name]
-    files = raw.get("files", {})
-    if not isinstance(files, dict) or not all(isinstance(v, str) for v in files.values()):
-        raise BadSnapshotError(where, "files: wanted an object of path to text")
-    values["files"] = files
+    for name in ("files", "unreadable"):
+        values[name] = _texts_by_path(raw.get(name, {}), name, where)
     code = raw.get("exit_code")
     if code is not None and (isinstance(code, bool) or not isinstance(code, int)):
         raise BadSnapshotError(where, f"exit_code: found {_kind(code)}, wanted a whole number")
@@ -104,6 +102,15 @@ def _answer(raw: Any, where: str) -> Answer:
     if not ok and not values.get("why"):
         values["why"] = "error"
     return Answer(**values)
+
+
+def _texts_by_path(raw: Any, name: str, where: str) -> dict[str, str]:
+    if not isinstance(raw, dict):
+        raise BadSnapshotError(where, f"{name}: found {_kind(raw)}, wanted an object of path to text")
+    for path, text in raw.items():
+        if not isinstance(text, str):
+            raise BadSnapshotError(where, f"{name}[{path!r}]: found {_kind(text)}, wanted a text")
+    return raw
 
 
 def _kind(value: Any) -> str:

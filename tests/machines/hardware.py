@@ -34,6 +34,7 @@ def system(spec: Spec) -> Answers:
         "stat:/dev/dxg": ABSENT,
         "stat:/sys": text("dir 0555 root root"),
         "stat:/sys/bus": text("dir 0755 root root"),
+        "stat:/sys/class": text("dir 0755 root root"),
         "list:/lib/modules": text(f"{spec.kernel}/\n"),
     }
 
