@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
@@ -10,6 +11,7 @@ from rocmdoctor.asking import keys
 from rocmdoctor.model import NOT_ASKED, Answer, Query
 
 T = TypeVar("T")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
 
 class UnknownError(Exception):
@@ -72,6 +74,16 @@ class Evidence:
                 argv = _split(key[4:])
                 if argv and argv[0].rpartition("/")[2] == program:
                     found.append((argv, answer))
+        return found
+
+    def all_runs(self) -> list[tuple[str, Answer]]:
+        """Every program that ran, by name; saved reports hold ones that no release asks."""
+        found = []
+        for key, answer in self._answers.items():
+            if key.startswith("run:"):
+                words = [w for w in _split(key[4:]) if w != "sudo" and not _ASSIGNMENT.match(w)]
+                if words:
+                    found.append((words[0].rpartition("/")[2], answer))
         return found
 
 
