@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from rocmdoctor.model import Env, Glob, Query, Run
+from rocmdoctor.model import Elf, Env, Glob, Query, Run
 
 _KIND = {"Read": "read", "Stat": "stat", "Link": "link", "List": "list", "Disk": "disk", "Access": "access"}
 
@@ -20,6 +20,8 @@ def keys(query: Query) -> tuple[str, ...]:
         return (f"run:{shlex.join(query.argv)}",)
     if isinstance(query, Glob):
         return (f"glob:{query.pattern}",)
+    if isinstance(query, Elf):
+        return (f"elf:{query.pattern}",)
     return (f"{_KIND[type(query).__name__]}:{query.path}",)  # type: ignore[attr-defined]
 
 

@@ -67,6 +67,14 @@ class Glob(Query):
 
 
 @dataclass(frozen=True)
+class Elf(Query):
+    """Shared libraries that match, looked into: lines `needed NAME`, `runpath PATH`, `gfx TARGET` for each file."""
+
+    pattern: str
+    timeout: float = 2.5
+
+
+@dataclass(frozen=True)
 class Env(Query):
     """Environment variables of the process that asks; one answer each."""
 
