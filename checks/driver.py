@@ -1,0 +1,365 @@
+"""The kernel driver: is it there, is it loaded, does it offer every GPU for computing."""
+
+from __future__ import annotations
+
+from rocmdoctor.diagnosis import Remedy, Verdict, absent, check, fail, ok, skip, unknown, warn
+from rocmdoctor.facts.dkms import Dkms
+from rocmdoctor.facts.driver import AmdgpuModule, Block, Blocks, KernelTrees
+from rocmdoctor.facts.gpus import Gpu, Gpus
+from rocmdoctor.facts.kernel_log import Hit, KernelFindings
+from rocmdoctor.facts.kfd import KfdTopology
+from rocmdoctor.facts.system import Inside, Kernel, OsRelease
+
+# What can keep amdgpu from running here: a failure of one of them is the cause of a missing driver.
+_CAUSES = (
+    "gpu.present",
+    "driver.not-blacklisted",
+    "driver.module-loaded",
+    "driver.secure-boot",
+    "driver.dkms-tree",
+    "driver.dkms-built",
+    "driver.firmware",
+    "driver.kernel-log",
+    "driver.knows-gpu",
+    "hardware.pcie-atomics",
+)
+
+
+def outside(gpus: Gpus) -> tuple[Gpu, ...]:
+    """GPUs that could compute and that the compute driver does not offer."""
+    return tuple(g for g in gpus.capable if g.node is None)
+
+
+def named(gpus: tuple[Gpu, ...]) -> str:
+    return ", ".join(f"{g.name} at {g.bdf}" for g in gpus)
+
+
+@check("driver.present", rung="driver", required=True, explained_by=_CAUSES)
+def driver_present(
+    gpus: Gpus | None,
+    kfd: KfdTopology | None,
+    module: AmdgpuModule | None,
+    trees: KernelTrees | None,
+    blocks: Blocks | None,
+    dkms: Dkms | None,
+    inside: Inside | None,
+    system: OsRelease | None,
+) -> Verdict:
+    """The compute driver of the kernel runs."""
+    if kfd and kfd.gpus:
+        return ok(f"the kernel offers {len(kfd.gpus)} GPU node(s) for computing, by {_which(module)}")
+    if module and module.dxg:
+        return ok("/dev/dxg is there: the driver of Windows serves this system")
+    if gpus is None:
+        return unknown("neither the PCI bus nor /sys/class/kfd could be read")
+    if not gpus.capable:
+        return absent("no AMD GPU that can compute is there, so there is nothing to drive")
+    if module is None:
+        return unknown("/sys/module could not be read: whether amdgpu is loaded cannot be told")
+    lost = named(gpus.capable)
+    if module.loaded:
+        return fail(
+            f"amdgpu is loaded, but /sys/class/kfd has no node for {lost}",
+            remedy=Remedy(
+                "Read what the kernel says about the GPU.", ("sudo dmesg | grep -E 'amdgpu|kfd|\\[drm'",)
+            ),
+        )
+    tree = trees.current if trees else None
+    if inside and inside.container:
+        return fail(
+            f"amdgpu is not loaded on the host of this container, so {lost} cannot compute",
+            remedy=Remedy("Install and load the driver on the host; a container cannot."),
+        )
+    begun = (blocks and blocks.all) or (dkms and dkms.versions)
+    if tree and not tree.has_module and not begun:
+        return absent(
+            f"kernel {tree.release} has no amdgpu module, and {lost} waits for one",
+            remedy=_bring(system, tree.release),
+        )
+    return fail(f"amdgpu is not loaded, so {lost} cannot compute", remedy=_LOAD)
+
+
+_LOAD = Remedy(
+    "Load the driver, and see why it was not loaded.", ("sudo modprobe amdgpu", "sudo dmesg | tail -n 30")
+)
+
+
+def _which(module: AmdgpuModule | None) -> str:
+    if module is None:
+        return "amdgpu"
+    if module.dkms:
+        return f"AMD's DKMS driver {module.version}".rstrip()
+    return "amdgpu built into the kernel" if module.loadable is False else "the kernel's own amdgpu"
+
+
+def _bring(system: OsRelease | None, release: str) -> Remedy:
+    """How to get an amdgpu module for a kernel that has none."""
+    family = system.family if system else ()
+    if "ubuntu" in family:
+        return Remedy(
+            "Install the extra modules of this kernel: Ubuntu keeps amdgpu there.",
+            (f"sudo apt install linux-modules-extra-{release}", "sudo modprobe amdgpu"),
+        )
+    if "debian" in family and "cloud" in release:
+        return Remedy(
+            "Debian's cloud kernel has no amdgpu: install the full kernel, boot it, then remove the cloud kernel.",
+            ("sudo apt install linux-image-amd64", "sudo reboot"),
+        )
+    return Remedy("Boot a kernel that brings the amdgpu module, or install AMD's amdgpu-dkms for this one.")
+
+
+@check("driver.module-available", fault="missing-headers", after=("gpu.present",))
+def module_available(
+    trees: KernelTrees, module: AmdgpuModule | None, inside: Inside | None, system: OsRelease | None
+) -> Verdict:
+    """The running kernel has an amdgpu module."""
+    if inside and (inside.container or inside.wsl):
+        return skip("modules are the business of the host")
+    if trees.running is None:
+        return skip("no kernel runs here")
+    if module and module.loaded:
+        return ok(f"kernel {trees.running} has loaded it")
+    tree = trees.current
+    if tree is None:
+        return warn(
+            f"/lib/modules has nothing for the running kernel {trees.running}, so no module can be loaded",
+            remedy=Remedy("Restart into a kernel that is installed here.", ("sudo reboot",)),
+        )
+    if tree.has_module:
+        return ok(f"kernel {tree.release}: {tree.files[0] if tree.files else 'built in'}")
+    return warn(
+        f"/lib/modules/{tree.release} has no amdgpu.ko: this kernel cannot drive the GPU",
+        remedy=_bring(system, tree.release),
+    )
+
+
+@check("driver.not-blacklisted", fault="module-blacklisted")
+def not_blacklisted(settings: Blocks, gpus: Gpus | None, module: AmdgpuModule | None) -> Verdict:
+    """Nothing keeps amdgpu from being loaded."""
+    blocks = settings.all
+    if not blocks:
+        said = "" if settings.boot_read else "; the kernel command line could not be read"
+        return ok(f"no blacklist and no boot parameter names amdgpu{said}")
+    evidence = [f"{b.where}: {b.text}" for b in blocks]
+    first = f"{blocks[0].where} says '{blocks[0].text}'"
+    if gpus is not None and not gpus.capable:
+        return skip(f"{first}, and there is no AMD GPU", *evidence)
+    remedy = _unblock(blocks)
+    if module and module.loaded:
+        return warn(
+            f"{first}: amdgpu is loaded now, but at the next start it may not be", *evidence, remedy=remedy
+        )
+    if gpus is None or module is None:
+        return warn(f"{first}: amdgpu is not loaded by itself, and no GPU computes", *evidence, remedy=remedy)
+    return fail(f"{first}: amdgpu is kept from driving {named(gpus.capable)}", *evidence, remedy=remedy)
+
+
+def _unblock(blocks: tuple[Block, ...]) -> Remedy:
+    files = list(dict.fromkeys(b.where for b in blocks if not b.where.startswith("/proc/")))
+    words = [b.text for b in blocks if b.where.startswith("/proc/")]
+    commands = [rf"sudo sed -i -E 's/^[ \t]*(blacklist|install)[ \t]+amdgpu\b/# &/' {name}" for name in files]
+    if files:
+        commands += ["sudo update-initramfs -u"]
+    told = f"Take {' and '.join(words)} out of GRUB_CMDLINE_LINUX in /etc/default/grub. " if words else ""
+    commands += ["sudo update-grub"] if words else []
+    commands += ["sudo reboot"] if words else ["sudo modprobe amdgpu"]
+    return Remedy(
+        f"{told}{'Comment out the line that names amdgpu. ' if files else ''}".strip(), tuple(commands)
+    )
+
+
+@check(
+    "driver.module-loaded",
+    after=("gpu.present",),
+    explained_by=("driver.not-blacklisted", "driver.secure-boot", "driver.dkms-built", "driver.dkms-tree"),
+)
+def module_loaded(
+    gpus: Gpus,
+    kfd: KfdTopology | None,
+    module: AmdgpuModule | None,
+    trees: KernelTrees | None,
+    inside: Inside | None,
+) -> Verdict:
+    """The amdgpu module is loaded."""
+    if kfd and kfd.gpus:
+        return ok("amdgpu publishes the GPUs below /sys/class/kfd")
+    if (module and module.dxg) or (inside and inside.wsl):
+        return skip("under Windows, Windows drives the GPU")
+    if module and module.loaded:
+        return ok("/sys/module/amdgpu is there" + ("" if module.live else ", still starting"))
+    bound = [g for g in gpus.capable if g.driver == "amdgpu"]
+    if bound:
+        return ok(f"amdgpu is bound to {named(tuple(bound))}")
+    if module is None:
+        return unknown("stat:/sys/module/amdgpu: could not be read")
+    tree = trees.current if trees else None
+    if inside and inside.container:
+        return fail(
+            "/sys/module/amdgpu is not there: the host of this container has not loaded it",
+            remedy=Remedy("Load it on the host.", ("sudo modprobe amdgpu",)),
+        )
+    if tree is None or not tree.has_module:
+        return skip("the running kernel has no amdgpu module to load; driver.module-available says more")
+    where = tree.files[0] if tree.files else f"kernel {tree.release} itself"
+    return fail(f"/sys/module/amdgpu is not there although {where} brings it", remedy=_LOAD)
+
+
+@check("driver.builtin", after=("driver.module-loaded",))
+def builtin(module: AmdgpuModule, trees: KernelTrees | None) -> Verdict:
+    """It is known whether amdgpu is a module or a part of the kernel image.
+
+    lsmod and modinfo do not show a built-in driver, which misleads tools that ask them. It works all the same.
+    """
+    tree = trees.current if trees else None
+    if module.loadable is False or (tree and tree.builtin and not tree.files):
+        return ok("amdgpu is part of the kernel image: lsmod does not list it, and it works all the same")
+    if module.loadable is None:
+        return skip("/sys/module/amdgpu/initstate could not be read")
+    return ok(f"a module: {_which(module)}")
+
+
+@check("driver.kfd-present", fault="device-permissions", after=("driver.present",))
+def kfd_present(module: AmdgpuModule, inside: Inside | None) -> Verdict:
+    """/dev/kfd is there."""
+    if module.dxg:
+        return skip("under Windows, /dev/dxg takes the place of /dev/kfd")
+    if module.kfd_node is None:
+        return unknown("there is no /dev in this tree")
+    if module.kfd_node:
+        return ok("/dev/kfd is there")
+    if inside and inside.container:
+        return fail(
+            f"/dev/kfd is not passed into this container ({inside.container}), so no program in it can compute",
+            remedy=Remedy(
+                "Start the container with the devices.",
+                ("docker run --device /dev/kfd --device /dev/dri --group-add video --group-add render ...",),
+            ),
+            fault="docker-device-flags",
+        )
+    return fail(
+        "the driver runs, but /dev/kfd is not there: nothing makes the device nodes",
+        remedy=Remedy("Let udev make them anew.", ("sudo udevadm control --reload", "sudo udevadm trigger")),
+    )
+
+
+@check("driver.knows-gpu", fault="unsupported-gfx", after=("gpu.present",))
+def knows_gpu(
+    gpus: Gpus, module: AmdgpuModule | None, found: KernelFindings | None, kernel: Kernel | None
+) -> Verdict:
+    """The compute driver knows every GPU."""
+    missing = outside(gpus)
+    if not missing:
+        return ok("every GPU has a compute node")
+    if module is None or not module.loaded:
+        return skip("the driver is not loaded")
+    if found is None:
+        return unknown(
+            f"no compute node for {named(missing)}, and the kernel log that says why could not be read"
+        )
+    hits = found.of("unknown-device")
+    devices = {h.values["device"] for h in hits if "device" in h.values}
+    guilty = tuple(g for g in missing if g.pci_id.partition(":")[2] in devices)
+    if not hits or (devices and not guilty):
+        return ok("the kernel log names no GPU that the driver does not know")
+    release = kernel.release if kernel else "this kernel"
+    why = f"the compute driver of {release} does not know {named(guilty or missing)}"
+    remedy = Remedy(
+        "Boot a newer kernel, or install an amdgpu-dkms that knows this GPU; what has no gfx target in ROCm stays out.",
+    )
+    evidence = _lines(hits)
+    others = len(missing) < len(gpus.capable)
+    return warn(why, *evidence, remedy=remedy) if others else fail(why, *evidence, remedy=remedy)
+
+
+def _lines(hits: tuple[Hit, ...]) -> tuple[str, ...]:
+    return tuple(f"kernel: {h.line}" + (f" ({h.count} times)" if h.count > 1 else "") for h in hits[:6])
+
+
+@check("driver.firmware", fault="firmware-missing", after=("gpu.present",))
+def firmware(
+    gpus: Gpus, module: AmdgpuModule | None, found: KernelFindings | None, system: OsRelease | None
+) -> Verdict:
+    """The firmware of every GPU was found."""
+    missing = outside(gpus)
+    if not missing:
+        optional = found.of("firmware") if found else ()
+        said = f"; {len(optional)} optional file(s) were not there" if optional else ""
+        return ok(f"every GPU came up{said}", *_lines(optional))
+    if found is None:
+        return unknown(
+            f"no compute node for {named(missing)}, and the kernel log that says why could not be read"
+        )
+    hits = found.of("firmware")
+    if not hits:
+        return ok(
+            "the kernel log misses no firmware" + ("" if found.whole else ", as far as it reaches back")
+        )
+    files = ", ".join(dict.fromkeys(f"/lib/firmware/{h.values['file']}" for h in hits))
+    return fail(
+        f"the kernel did not find {files}, and {named(missing)} did not come up",
+        *_lines(hits),
+        remedy=_firmware_remedy(system, dkms=bool(module and module.dkms)),
+    )
+
+
+def _firmware_remedy(system: OsRelease | None, *, dkms: bool) -> Remedy:
+    family = system.family if system else ()
+    if dkms:
+        return Remedy(
+            "Install the firmware that belongs to AMD's DKMS driver, and rebuild the initial RAM disk.",
+            ("sudo apt install --reinstall amdgpu-dkms-firmware", "sudo update-initramfs -u", "sudo reboot"),
+        )
+    package = "linux-firmware" if "ubuntu" in family else "firmware-amd-graphics"
+    told = "" if "ubuntu" in family else " It is in Debian's component non-free-firmware."
+    if family and "debian" not in family:
+        return Remedy(
+            "Install your distribution's linux-firmware package, rebuild the initial RAM disk, reboot."
+        )
+    return Remedy(
+        f"Install the firmware, and rebuild the initial RAM disk.{told}",
+        (f"sudo apt install {package}", "sudo update-initramfs -u", "sudo reboot"),
+    )
+
+
+@check(
+    "driver.kernel-log",
+    fault="gpu-reset",
+    after=("gpu.present",),
+    explained_by=("driver.firmware", "driver.secure-boot"),
+)
+def kernel_log(gpus: Gpus, found: KernelFindings) -> Verdict:
+    """The kernel log tells of no GPU that failed to start, hung or was lost."""
+    symbols = found.of("module-symbols")
+    missing = outside(gpus)
+    if symbols and missing:
+        return fail(
+            f"module {symbols[0].values['module']} does not fit the running kernel: {symbols[0].values['symbol']}",
+            *_lines(symbols),
+            remedy=Remedy(
+                "Build the driver anew for this kernel.", ("sudo dkms autoinstall", "sudo modprobe amdgpu")
+            ),
+            fault="dkms-build-failure",
+        )
+    dead = found.of("init-failed", "gpu-lost")
+    if dead and (missing or found.of("gpu-lost")):
+        return fail(
+            f"a GPU did not start or was lost since the last boot: {dead[0].line}",
+            *_lines(dead + found.of("reset")),
+            remedy=Remedy(
+                "Switch the machine off and on, since a lost GPU seldom returns by itself. When it happens again, look at "
+                "power supply, cooling, PCIe risers and the GPU's firmware.",
+            ),
+        )
+    resets = found.of("reset")
+    if resets:
+        return warn(
+            "the kernel log tells of a ring timeout or a reset since the last boot: work on the GPU was lost",
+            *_lines(resets),
+            remedy=Remedy(
+                "Look at the lines before them for the program or the fault that caused them.",
+                ("sudo dmesg",),
+            ),
+        )
+    soft = found.of("recovered", "init-failed")
+    reach = "" if found.whole else ", as far as it reaches back"
+    return ok(f"nothing of the kind in the kernel log{reach}", *_lines(soft))
