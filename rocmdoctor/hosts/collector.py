@@ -1,7 +1,7 @@
-"""Asks a machine questions and never lets it hold us: the one module that reads live machines.
+"""Asks a machine questions and never lets it hold us: with `programs.py`, all that reads live machines.
 
-Standard library only and no import of this project, so that it also runs alone, down to Python 3.8. Questions
-are plain dicts (see `rocmdoctor.asking.as_question`), answers plain dicts as they stand in a snapshot.
+Standard library only, so that it also runs where nothing is installed, down to Python 3.8. Questions are plain dicts
+(see `rocmdoctor.asking.as_question`), answers plain dicts as they stand in a snapshot.
 
 Reads of sysfs can block for ever, children can get stuck in the kernel, and grandchildren can keep a pipe open:
 every question is asked in a daemon thread, every child in a session of its own, and whoever is late is left behind.
@@ -17,38 +17,19 @@ import os
 import pwd
 import queue
 import re
-import selectors
-import signal
 import stat as st
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Dict
 
-# Programs of ROCm and of system administration are looked for here after the caller's own PATH.
-EXTRA_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
+from rocmdoctor.hosts.programs import GRACE, child, stop_all, which
+from rocmdoctor.hosts.words import decode, printable, without_secrets
+
 WORKERS = 16
 MAX_FILES = 16384
-GRACE = 0.1
+MAX_BYTES = 64 << 20  # of all files of one pattern together
 Question = Dict[str, Any]
-_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@'\"]*@")
-_SECRET_QUERY = re.compile(
-    r"(?P<name>[?&](?:access_token|api_?key|auth|key|passwd|password|secret|sig|signature|token)=)[^\s&'\"]*",
-    re.I,
-)
-_ABANDONED: list[
-    subprocess.Popen[bytes]
-] = []  # children that outlived SIGKILL; kept so that their finalizers stay silent
-
-
-def without_secrets(text: str) -> str:
-    """Cuts user names and passwords out of URLs, and tokens out of their query strings."""
-    return _SECRET_QUERY.sub(r"\g<name>***", _USERINFO.sub(r"\g<scheme>***@", text))
-
-
-def _decode(data: bytes) -> str:
-    return without_secrets(data.decode("utf-8", "backslashreplace"))
 
 
 def _kept(text: str, keep: str) -> str:
@@ -107,7 +88,11 @@ class Tree:
     def read(self, path: str, limit: int) -> tuple[bytes, bool]:
         """The first `limit` bytes of a regular file and whether there was more. Never waits on a FIFO."""
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-        with os.fdopen(os.open(self.real(path), flags), "rb", 0) as file:
+        real = self.real(path)
+        # Asked before it is opened, because to open a device can start something.
+        if not st.S_ISREG(os.stat(real).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        with os.fdopen(os.open(real, flags), "rb", 0) as file:
             if not st.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise OSError(errno.EINVAL, "not a regular file", path)
             parts: list[bytes] = []
@@ -135,6 +120,8 @@ class Tree:
                 except OSError:
                     continue
                 shape = re.compile(fnmatch.translate(part))
+                # As in a shell, `*` does not match hidden files.
+                names = [n for n in names if part.startswith(".") or not n.startswith(".")]
                 following += [folder + "/" + n for n in sorted(names) if shape.match(n) and _utf8(n)]
             found = following[:MAX_FILES]
         return found
@@ -150,7 +137,7 @@ def _utf8(name: str) -> bool:
 
 def _read(tree: Tree, q: Question) -> dict[str, Any]:
     data, more = tree.read(q["path"], q["limit"])
-    answer: dict[str, Any] = {"ok": True, "text": _kept(_decode(data), q["keep"])}
+    answer: dict[str, Any] = {"ok": True, "text": _kept(decode(data, more), q["keep"])}
     if more:
         answer["detail"] = "cut after %d bytes" % q["limit"]
     return answer
@@ -165,18 +152,34 @@ def _glob(tree: Tree, q: Question) -> dict[str, Any]:
     os.stat(tree.real("/".join(fixed) or "/"))
     files: dict[str, str] = {}
     unreadable: dict[str, str] = {}
+    left = MAX_BYTES
     for path in tree.matches(q["pattern"]):
+        if left <= 0:
+            break
         try:
-            data, _ = tree.read(path, q["limit"])
+            data, more = tree.read(path, min(left, q["limit"]))
         except OSError as error:
             why = _why(error)
             if why["why"] != "absent" and why["detail"] != "EINVAL":
                 unreadable[path] = why["detail"]
         else:
-            files[path] = _kept(_decode(data), q["keep"])
+            files[path] = _kept(decode(data, more), q["keep"])
+            left -= len(data)
+    return _globbed(files, unreadable, left)
+
+
+def _globbed(files: dict[str, str], unreadable: dict[str, str], left: int) -> dict[str, Any]:
     answer: dict[str, Any] = {"ok": True, "files": files}
     if unreadable:
         answer["unreadable"] = unreadable
+    if unreadable and not files:
+        # None of those that are there could be read: that is not "there are none".
+        names = set(unreadable.values())
+        answer.update(
+            ok=False, why="permission" if names <= {"EACCES", "EPERM"} else "error", detail=min(names)
+        )
+    elif left <= 0:
+        answer["detail"] = "cut after %d bytes" % MAX_BYTES
     return answer
 
 
@@ -184,11 +187,11 @@ def _owner(tree: Tree, info: os.stat_result) -> tuple[str, str]:
     """Names from the machine's own files, numbers where it has none."""
     if tree.live:
         try:
-            user = pwd.getpwuid(info.st_uid).pw_name
+            user = printable(pwd.getpwuid(info.st_uid).pw_name)
         except KeyError:
             user = str(info.st_uid)
         try:
-            return user, grp.getgrgid(info.st_gid).gr_name
+            return user, printable(grp.getgrgid(info.st_gid).gr_name)
         except KeyError:
             return user, str(info.st_gid)
     return _name(tree, "/etc/passwd", info.st_uid), _name(tree, "/etc/group", info.st_gid)
@@ -222,19 +225,22 @@ def _stat(tree: Tree, q: Question) -> dict[str, Any]:
 
 def _link(tree: Tree, q: Question) -> dict[str, Any]:
     head, _, tail = q["path"].rpartition("/")
-    return {"ok": True, "text": os.readlink(os.path.join(tree.real(head or "/"), tail))}
+    return {"ok": True, "text": printable(os.readlink(os.path.join(tree.real(head or "/"), tail)))}
 
 
 def _list(tree: Tree, q: Question) -> dict[str, Any]:
     names: list[str] = []
+    answer: dict[str, Any] = {"ok": True}
     with os.scandir(tree.real(q["path"])) as entries:
         for entry in entries:
             if len(names) >= MAX_FILES:
+                answer["detail"] = "cut after %d names" % MAX_FILES
                 break
-            if _utf8(entry.name):
+            if _utf8(entry.name) and "\n" not in entry.name:
                 mark = "@" if entry.is_symlink() else "/" if entry.is_dir() else ""
                 names.append(entry.name + mark + "\n")
-    return {"ok": True, "text": "".join(sorted(names))}
+    answer["text"] = "".join(sorted(names))
+    return answer
 
 
 def _disk(tree: Tree, q: Question) -> dict[str, Any]:
@@ -251,93 +257,20 @@ def _access(tree: Tree, q: Question) -> dict[str, Any]:
     return {"ok": True, "text": "read-write"}
 
 
-def _which(program: str) -> str | None:
-    if "/" in program:
-        return program if os.access(program, os.X_OK) and os.path.isfile(program) else None
-    folders = [f for f in os.environ.get("PATH", "").split(":") if f.startswith("/")]
-    for folder in folders + [f for f in EXTRA_PATH if f not in folders]:
-        path = os.path.join(folder, program)
-        if os.path.isfile(path) and os.access(path, os.X_OK):
-            return path
-    return None
-
-
 def _run(tree: Tree, q: Question) -> dict[str, Any]:
     if not tree.live:
         return {"ok": False, "why": "not-asked"}
-    path = _which(q["argv"][0])
+    path = which(q["argv"][0])
     if path is None:
         return {"ok": False, "why": "absent"}
     started = time.monotonic()
-    code, out, err = _child([path] + list(q["argv"][1:]), q["timeout"], q["limit"])
-    seconds = round(time.monotonic() - started, 3)
-    if code is None:
-        return {"ok": False, "why": "timeout", "path": path, "seconds": seconds, "stdout": out, "stderr": err}
-    out = _kept(out, q["keep"])
-    return {
-        "ok": True, "exit_code": code, "stdout": out, "stderr": err, "seconds": seconds, "path": path,
-    }  # fmt: skip
-
-
-def _child(argv: list[str], timeout: float, limit: int) -> tuple[int | None, str, str]:
-    """Exit code (None: it hung), stdout and stderr, `limit` bytes of each. Returns in `timeout` + 2 x GRACE."""
-    env = dict(os.environ, LC_ALL="C", LANGUAGE="C", TERM="dumb")
-    proc = subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd="/",
-        start_new_session=True,
-    )  # fmt: skip
-    until = time.monotonic() + timeout
-    texts = _drain(proc, until, limit)
-    code = proc.poll()
-    # Grandchildren of a child that ended by itself are stopped too: nothing that we started stays behind.
-    try:
-        os.killpg(proc.pid, signal.SIGKILL)
-    except OSError:
-        pass
-    if code is None:
-        try:
-            proc.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            _ABANDONED.append(proc)
-    for stream in (proc.stdout, proc.stderr):
-        if stream:
-            stream.close()
-    return code, texts[0], texts[1]
-
-
-def _drain(proc: subprocess.Popen[bytes], until: float, limit: int) -> list[str]:
-    """What the child prints until it ends or time is up; a pipe held by a grandchild is not waited for."""
-    chosen = selectors.DefaultSelector()
-    streams = [s for s in (proc.stdout, proc.stderr) if s]
-    parts: dict[Any, list[bytes]] = {stream: [] for stream in streams}
-    sizes: dict[Any, int] = dict.fromkeys(streams, 0)
-    for stream in streams:
-        os.set_blocking(stream.fileno(), False)
-        chosen.register(stream, selectors.EVENT_READ)
-    ended = None
-    while True:
-        now = time.monotonic()
-        if ended is None and proc.poll() is not None:
-            ended = now
-        if ended is not None and (not chosen.get_map() or now >= ended + GRACE):
-            break
-        if now >= until:
-            break
-        if not chosen.get_map():
-            try:
-                proc.wait(until - now)
-            except subprocess.TimeoutExpired:
-                break
-            continue
-        for item, _ in chosen.select(0.02):
-            data = os.read(item.fd, 1 << 16)
-            if not data:
-                chosen.unregister(item.fileobj)
-            elif sizes[item.fileobj] < limit:
-                parts[item.fileobj].append(data[: limit - sizes[item.fileobj]])
-                sizes[item.fileobj] += len(data)
-    chosen.close()
-    return [_decode(b"".join(parts[stream])) for stream in streams]
+    code, out, err = child([path] + list(q["argv"][1:]), q["timeout"], q["limit"])
+    answer: dict[str, Any] = (
+        {"ok": True, "exit_code": code} if code is not None else {"ok": False, "why": "timeout"}
+    )
+    answer.update(stdout=_kept(out, q["keep"]), stderr=err, path=printable(path))
+    answer["seconds"] = round(time.monotonic() - started, 3)
+    return answer
 
 
 _ASK = {
@@ -360,8 +293,7 @@ def _env(question: Question, live: bool) -> dict[str, Any]:  # noqa: FBT001
     for name in question["names"]:
         value = os.environ.get(name) if live else None
         if value is not None:
-            value = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-            answers["env:" + name] = {"ok": True, "text": without_secrets(value)}
+            answers["env:" + name] = {"ok": True, "text": without_secrets(printable(value))}
         else:
             answers["env:" + name] = {"ok": False, "why": "absent" if live else "not-asked"}
     return answers
@@ -385,13 +317,16 @@ def ask(
             crew.todo.put(question)
     for _ in range(min(WORKERS, len(crew.waiting))):
         crew.hire()
-    while crew.waiting and time.monotonic() < crew.until:
-        for key, answer in crew.next_answers():
-            answers[key] = answer
-            if progress:
-                progress(key)
+    try:
+        while crew.waiting and time.monotonic() < crew.until:
+            for key, answer in crew.next_answers():
+                answers[key] = answer
+                if progress:
+                    progress(key)
+    finally:
+        stop_all()
     for key in crew.waiting:
-        answers[key] = {"ok": False, "why": "timeout"}
+        answers[key] = {"ok": False, "why": "timeout", **crew.turn(key)}
     return answers
 
 
@@ -417,9 +352,19 @@ class _Crew:
             except queue.Empty:
                 return
             key = question["keys"][0]
-            now = self._asked[key] = time.monotonic()
+            now = time.monotonic()
+            if now >= self.until:
+                return
+            self._asked[key] = now
             seconds = max(0.05, min(question["timeout"], self.until - now - 2 * GRACE))
-            self._done.put((key, _answer(self.tree, dict(question, timeout=seconds))))
+            answer = _answer(self.tree, dict(question, timeout=seconds))
+            if answer.get("why") == "timeout" and seconds < 0.9 * question["timeout"]:
+                answer["detail"] = "only %.1f s were left for it" % seconds
+            self._done.put((key, answer))
+
+    def turn(self, key: str) -> dict[str, Any]:
+        """What to add to an answer that did not come: whether the question was ever asked."""
+        return {} if key in self._asked else {"detail": "its turn did not come"}
 
     def next_answers(self) -> list[tuple[str, dict[str, Any]]]:
         """The next answer, or the questions that turned out to be late."""
