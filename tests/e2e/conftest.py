@@ -1,0 +1,31 @@
+"""End-to-end tests: real Debian roots, a booted container, a virtual machine. Root only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+_NEEDED = ("mmdebstrap", "systemd-nspawn", "unshare", "mount")
+
+
+def _missing() -> str:
+    if os.geteuid() != 0:
+        return "needs root: it makes root file systems"
+    missing = [name for name in _NEEDED if shutil.which(name) is None]
+    return f"needs {', '.join(missing)}; .ci/run installs them" if missing else ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here is `e2e`, may take its time; what needs a root is skipped with the reason where it cannot run."""
+    missing = _missing()
+    for item in items:
+        if not item.path.is_relative_to(HERE):
+            continue
+        item.add_marker("e2e")
+        item.add_marker(pytest.mark.timeout(1500))
+        if missing and not item.path.name.startswith("test_here"):
+            item.add_marker(pytest.mark.skip(reason=missing))
