@@ -7,7 +7,9 @@ from typing import Any
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.diagnosis.runner import Diagnosis
 from rocmdoctor.facts.gpus import Gpu, Gpus
+from rocmdoctor.facts.rocm import RocmInstalls
 from rocmdoctor.facts.system import Hardware, Inside, Kernel, OsRelease
+from rocmdoctor.facts.tools import QUESTIONS, Tool, Tools
 from rocmdoctor.model import Remedy, Verdict
 
 
@@ -30,6 +32,8 @@ def facts_of(known: Known) -> dict[str, Any]:
         "xgmi_hives": gpus.hives if gpus else None,
         "os": _os(known.maybe(OsRelease)),
         "kernel": _kernel(known.maybe(Kernel)),
+        "rocm": _rocm(known.maybe(RocmInstalls)),
+        "tools": _tools(known.maybe(Tools)),
         "host": _host(known.maybe(Hardware), known.maybe(Inside)),
     }
 
@@ -88,6 +92,26 @@ def _os(fact: OsRelease | None) -> dict[str, Any] | None:
 
 def _kernel(fact: Kernel | None) -> dict[str, Any] | None:
     return {"release": fact.release, "cmdline": list(fact.cmdline)} if fact else None
+
+
+def _rocm(fact: RocmInstalls | None) -> dict[str, Any] | None:
+    if fact is None:
+        return None
+    installs = [
+        {"root": i.root, "version": i.version, "layout": i.layout, "origin": i.origin, "active": i.active}
+        for i in fact.installs
+    ]
+    return {"version": fact.version, "installs": installs}
+
+
+def _tools(fact: Tools | None) -> dict[str, Any]:
+    found = dict(fact.tools) if fact else {}
+    for name in QUESTIONS:
+        found.setdefault(name, Tool(name, "unknown"))
+    return {
+        name: {"state": tool.state, "gfx": list(tool.gfx), "version": tool.version, "path": tool.path}
+        for name, tool in found.items()
+    }
 
 
 def _host(hardware: Hardware | None, inside: Inside | None) -> dict[str, Any]:
