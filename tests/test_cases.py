@@ -7,7 +7,7 @@ machine = "mi210"                a healthy machine to start from; without it the
 set."stat:/dev/kfd" = {...}      answers that differ
 remove = ["run:rocminfo"]        answers that nobody asked for
 level, arch                      what the user wants (--for, --arch)
-status, fault, says, root        what is expected; `says` is a part of the verdict's why, evidence or commands
+status, fault, says, root        what is expected; `says` is a part of the verdict's why, evidence or remedy
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def test_case(case: dict[str, Any]) -> None:
         del answers[key]
     outcome = judge(answers, case.get("level"), case.get("arch"))
     verdict = outcome.diagnosis.verdict(case["check"])
-    said = "\n".join([verdict.why, *verdict.evidence, *(verdict.remedy.commands if verdict.remedy else ())])
+    remedy = (verdict.remedy.text, *verdict.remedy.commands) if verdict.remedy else ()
+    said = "\n".join([verdict.why, *verdict.evidence, *remedy])
     assert verdict.status == case["status"], said
     if "fault" in case:
         assert verdict.fault == case["fault"]
