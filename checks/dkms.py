@@ -29,8 +29,8 @@ def dkms_tree(dkms: Dkms) -> Verdict:
             if b.installed
         )
         return fail(
-            f"{TREE}/amdgpu/{first.version}/source/dkms.conf is not there ({gone} is gone): dkms stops at it, hides all "
-            "other modules, and blocks the next driver",
+            f"{TREE}/amdgpu/{first.version}/source/dkms.conf is not there ({gone} is gone): dkms can neither build nor "
+            "remove it, and its older releases list no other module any more",
             *([f"dkms status: {dkms.complaint}"] if dkms.complaint else []),
             remedy=Remedy(
                 "Remove what is left, and build what is wanted.", (*folders, *links, "sudo dkms autoinstall")
@@ -61,7 +61,8 @@ def dkms_built(dkms: Dkms, trees: KernelTrees | None, table: DriverTable, inside
     whole = [v for v in dkms.versions if not v.stale]
     if not whole:
         return skip(_NO_DKMS if not dkms.versions else "only stale remains; driver.dkms-tree says more")
-    kernel = _kernel(trees, inside)
+    tree = trees.judged if trees else None
+    kernel = tree.release if tree else None
     serving = dkms.serving(kernel) if kernel else None
     failures = [(v, f) for v in whole for f in v.failed if not kernel or f.kernel in ("", kernel)]
     newest = max(whole, key=lambda v: release_key(v.version))
@@ -69,16 +70,30 @@ def dkms_built(dkms: Dkms, trees: KernelTrees | None, table: DriverTable, inside
         return _build_failed(*failures[0], kernel, table, serving)
     if serving:
         return ok(f"amdgpu {serving.version} is installed for {kernel}")
+    return _not_installed(newest, whole, kernel, table, inside)
+
+
+def _not_installed(
+    newest: DkmsVersion,
+    whole: list[DkmsVersion],
+    kernel: str | None,
+    table: DriverTable,
+    inside: Inside | None,
+) -> Verdict:
     elsewhere = sorted({b.kernel for v in whole for b in v.built if b.installed})
     if kernel is None:
         if elsewhere:
             return ok(f"amdgpu {newest.version} is installed for {', '.join(elsewhere)}")
-        return warn(
-            f"amdgpu {newest.version} was added and is installed for no kernel", remedy=_build(newest, None)
-        )
+        why = f"amdgpu {newest.version} was added and is installed for no kernel"
+        return warn(why, remedy=_build(newest, None))
     if inside and inside.container:
         return skip(
-            f"amdgpu {newest.version} is here without use: the driver of a container is that of its host"
+            f"amdgpu {newest.version} is without use here: the driver of a container is that of its host"
+        )
+    half = next((v for v in whole if any(b.kernel == kernel for b in v.built)), None)
+    if half:
+        return fail(
+            f"amdgpu {half.version} is built, but not installed for {kernel}", remedy=_build(half, kernel)
         )
     limit = table.too_new(newest.version, kernel)
     if limit:
@@ -88,26 +103,14 @@ def dkms_built(dkms: Dkms, trees: KernelTrees | None, table: DriverTable, inside
             remedy=_replace(newest),
             fault="kernel-too-new",
         )
-    half = next((v for v in whole if any(b.kernel == kernel for b in v.built)), None)
     state = (
-        "built, but not installed" if half else f"installed for {', '.join(elsewhere) or 'no kernel'}, not"
+        f"installed for {', '.join(elsewhere)}, not" if elsewhere else "in the DKMS tree, and not installed"
     )
-    return fail(
-        f"amdgpu {(half or newest).version} is {state} for {kernel}", remedy=_build(half or newest, kernel)
-    )
+    return fail(f"amdgpu {newest.version} is {state} for {kernel}", remedy=_build(newest, kernel))
 
 
 def _newer_than(version: DkmsVersion, other: DkmsVersion) -> bool:
     return release_key(version.version) > release_key(other.version)
-
-
-def _kernel(trees: KernelTrees | None, inside: Inside | None) -> str | None:
-    """The kernel that counts: the running one, else the newest that can be booted; a container has none of its own."""
-    if trees is None:
-        return None
-    if trees.running and not (inside and inside.container):
-        return trees.running
-    return trees.bootable[0].release if trees.bootable else None
 
 
 def _build_failed(
@@ -160,7 +163,7 @@ def headers(
         return skip("the kernel is the business of the host")
     if trees is None:
         return unknown("list:/lib/modules: which kernels are installed could not be read")
-    tree = trees.current or (trees.bootable[0] if trees.running is None and trees.bootable else None)
+    tree = trees.judged
     release = tree.release if tree else trees.running
     if release is None:
         return skip("no kernel is installed here")
@@ -193,11 +196,14 @@ def _headers_of(release: str, system: OsRelease | None) -> Remedy:
 
 @check("driver.next-kernel", fault="dkms-build-failure", after=("driver.dkms-built",))
 def next_kernel(dkms: Dkms, trees: KernelTrees, table: DriverTable, inside: Inside | None) -> Verdict:
-    """The DKMS driver is built for the kernel that the next start brings."""
-    if trees.running is None or (inside and inside.container):
-        return skip("no kernel runs here")
-    serving = dkms.serving(trees.running)
+    """The DKMS driver is built for the other kernels too, above all for the one that the next start brings."""
+    if trees.current is None or (inside and inside.container):
+        return skip("no kernel of this system runs")
+    serving = dkms.serving(trees.current.release)
     later = _later(trees)
+    failed = [f for v in dkms.versions for f in v.failed if f.kernel not in ("", trees.current.release)]
+    if serving and failed:
+        return _other_failed(failed[0])
     if serving is None or later is None:
         return skip(
             "no newer kernel waits for a restart" if serving else "the DKMS driver does not serve this kernel"
@@ -223,12 +229,27 @@ def next_kernel(dkms: Dkms, trees: KernelTrees, table: DriverTable, inside: Insi
     )
 
 
+def _other_failed(failed: Failed) -> Verdict:
+    return warn(
+        f"the DKMS driver did not build for {failed.kernel}, which is installed too: apt may stay half-way because of it",
+        f"log: {failed.log}",
+        *failed.errors,
+        remedy=Remedy(
+            "Remove that kernel with its headers when it is not wanted, and let apt finish.",
+            (
+                f"sudo apt remove linux-headers-{failed.kernel} linux-image-{failed.kernel}",
+                "sudo dpkg --configure -a",
+            ),
+        ),
+    )
+
+
 def _later(trees: KernelTrees) -> KernelTree | None:
     """The newest kernel, when it is newer than the running one."""
-    if not trees.bootable or trees.running is None:
+    if not trees.bootable or trees.current is None:
         return None
     newest = trees.bootable[0]
-    return newest if release_key(newest.release) > release_key(trees.running) else None
+    return newest if release_key(newest.release) > release_key(trees.current.release) else None
 
 
 @check("driver.dkms-needed", fault="dkms-not-needed", after=("gpu.present",))

@@ -56,29 +56,28 @@ def driver_present(
         return absent("no AMD GPU that can compute is there, so there is nothing to drive")
     if module is None:
         return unknown("/sys/module could not be read: whether amdgpu is loaded cannot be told")
-    lost = named(gpus.capable)
     if module.loaded:
         return fail(
-            f"amdgpu is loaded, but /sys/class/kfd has no node for {lost}",
+            f"amdgpu is loaded, but /sys/class/kfd has no node for {named(gpus.capable)}",
             remedy=Remedy(
                 "Read what the kernel says about the GPU.", ("sudo dmesg | grep -E 'amdgpu|kfd|\\[drm'",)
             ),
         )
     tree = trees.current if trees else None
-    if inside and inside.container:
-        return fail(
-            f"amdgpu is not loaded on the host of this container, so {lost} cannot compute",
-            remedy=Remedy("Install and load the driver on the host; a container cannot."),
-        )
     begun = (blocks and blocks.all) or (dkms and dkms.versions)
-    if tree and not tree.has_module and not begun:
+    contained = inside is not None and inside.container is not None
+    if tree and not tree.has_module and not begun and not contained:
         return absent(
-            f"kernel {tree.release} has no amdgpu module, and {lost} waits for one",
+            f"kernel {tree.release} has no amdgpu module, and {named(gpus.capable)} waits for one",
             remedy=_bring(system, tree.release),
         )
-    return fail(f"amdgpu is not loaded, so {lost} cannot compute", remedy=_LOAD)
+    return fail(
+        f"amdgpu is not loaded, so {named(gpus.capable)} cannot compute",
+        remedy=_LOAD_ON_HOST if contained else _LOAD,
+    )
 
 
+_LOAD_ON_HOST = Remedy("Load the driver on the host; a container cannot.", ("sudo modprobe amdgpu",))
 _LOAD = Remedy(
     "Load the driver, and see why it was not loaded.", ("sudo modprobe amdgpu", "sudo dmesg | tail -n 30")
 )
@@ -196,7 +195,7 @@ def module_loaded(
     if inside and inside.container:
         return fail(
             "/sys/module/amdgpu is not there: the host of this container has not loaded it",
-            remedy=Remedy("Load it on the host.", ("sudo modprobe amdgpu",)),
+            remedy=_LOAD_ON_HOST,
         )
     if tree is None or not tree.has_module:
         return skip("the running kernel has no amdgpu module to load; driver.module-available says more")

@@ -80,25 +80,30 @@ def ras(counters: RasCounters, found: KernelFindings | None) -> Verdict:
                 "Restart the machine. When errors come back, have the card replaced.", ("amd-smi bad-pages",)
             ),
         )
+    if not counters.counts and not counters.pages:
+        return skip("these GPUs count no errors")
+    return _pages(counters)
+
+
+def _pages(counters: RasCounters) -> Verdict:
     waiting = [p for p in counters.pages if p.open]
     if waiting:
         return warn(
             f"{waiting[0].bdf} has {waiting[0].open} bad page(s) of memory that are still in use",
             remedy=Remedy("Restart the machine: the driver then leaves them out.", ("sudo reboot",)),
         )
-    retired = [p for p in counters.pages if p.retired]
-    notes = [f"{p.bdf}: {p.retired} bad page(s) retired, out of use" for p in retired]
-    notes += [f"{c.bdf}: {c.block}: {c.correctable} corrected" for c in counters.counts if c.correctable]
+    asleep = [c for c in counters.counts if _nonsense(c)]
+    notes = [f"{c.bdf}: {c.block}: {c.uncorrectable} is no count, the GPU slept" for c in asleep]
     notes += [
-        f"{c.bdf}: {c.block}: {c.uncorrectable} is no count, the GPU slept"
+        f"{c.bdf}: {c.block}: {c.correctable} corrected"
         for c in counters.counts
-        if _nonsense(c)
+        if c.correctable and c not in asleep
     ]
-    if not counters.counts and not counters.pages:
-        return skip("these GPUs count no errors")
+    retired = [p for p in counters.pages if p.retired]
     if retired:
         return warn(
             f"{retired[0].bdf} has retired {retired[0].retired} bad page(s) of memory: it works, and is ageing",
+            *[f"{p.bdf}: {p.retired} bad page(s) out of use" for p in retired],
             *notes,
             remedy=Remedy(
                 "Watch the number; a card that keeps losing pages is due for replacement.",

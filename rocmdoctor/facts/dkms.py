@@ -205,6 +205,7 @@ _ROW = re.compile(
     r"^(?P<module>[\w.+-]+)(?:/|, )(?P<version>[\w.:+~-]+)(?:, (?P<kernel>[^,\s]+), (?P<arch>\w+))?: (?P<state>\w+)",
     re.MULTILINE,
 )
+# dkms 3.0 and before; dkms 3.1 and later, which also lists the version as `broken`.
 _NO_CONF = re.compile(
     r"File: \S*?/dkms/(?P<module>[^/\s]+)/(?P<version>[^/\s]+)/source/dkms\.conf does not exist"
 )
@@ -229,6 +230,7 @@ def _from_status(rows: tuple[StatusRow, ...], complaint: str) -> list[DkmsVersio
             if row.kernel and row.state in ("built", "installed"):
                 builds.append(Built(row.kernel, row.arch, row.state == "installed"))
     gone = [m["version"] for m in _NO_CONF.finditer(complaint) if m["module"] == MODULE]
+    gone += [row.version for row in rows if row.module == MODULE and row.state == "broken"]
     for version in gone:
         mine.setdefault(version, [])
     return [DkmsVersion(v, "", v in gone, tuple(builds), ()) for v, builds in mine.items()]

@@ -118,6 +118,11 @@ class KernelTrees(Fact):
         return self.trees.get(self.running or "")
 
     @property
+    def judged(self) -> KernelTree | None:
+        """The kernel that drivers must fit: the running one, or the newest one where another system's kernel runs."""
+        return self.current or next(iter(self.bootable), None)
+
+    @property
     def bootable(self) -> tuple[KernelTree, ...]:
         """Whole kernels, newest first."""
         found = (tree for tree in self.trees.values() if tree.complete)

@@ -44,10 +44,10 @@ class DriverTable(Table):
 
     def too_new(self, module_version: str, kernel: str) -> TooNew | None:
         """Why this kernel is known to be too new for a version of the DKMS module."""
-        for limit in self.limits:
-            begins = module_version == limit.module or module_version.startswith(
-                (f"{limit.module}-", f"{limit.module}.")
-            )
-            if begins and release_key(kernel)[:4] >= release_key(limit.since):
-                return limit
-        return None
+        found = [
+            limit
+            for limit in self.limits
+            if f"{module_version}-".startswith((f"{limit.module}-", f"{limit.module}."))
+            and release_key(kernel)[:4] >= release_key(limit.since)
+        ]
+        return max(found, key=lambda limit: release_key(limit.since), default=None)
