@@ -26,8 +26,14 @@ _CAUSES = (
 
 
 def outside(gpus: Gpus) -> tuple[Gpu, ...]:
-    """GPUs that could compute and that the compute driver does not offer."""
-    return tuple(g for g in gpus.capable if g.node is None)
+    """GPUs that could compute, are not given to another driver, and that the compute driver does not offer."""
+    return tuple(g for g in gpus.capable if g.node is None and g.driver in (None, "amdgpu"))
+
+
+def elsewhere(gpus: Gpus) -> str:
+    """The driver that every GPU is given to, such as vfio-pci for virtual machines; "" when amdgpu may have one."""
+    drivers = {g.driver for g in gpus.capable}
+    return "" if drivers & {None, "amdgpu"} else ", ".join(sorted(filter(None, drivers)))
 
 
 def named(gpus: tuple[Gpu, ...]) -> str:
@@ -54,29 +60,35 @@ def driver_present(
         return unknown("neither the PCI bus nor /sys/class/kfd could be read")
     if not gpus.capable:
         return absent("no AMD GPU that can compute is there, so there is nothing to drive")
-    if module is None:
-        return unknown("/sys/module could not be read: whether amdgpu is loaded cannot be told")
+    if elsewhere(gpus):
+        return absent(
+            f"{named(gpus.capable)} is bound to {elsewhere(gpus)}, not to amdgpu", remedy=_TAKE_BACK
+        )
+    if module is None or kfd is None:
+        return unknown(
+            "/sys/module or /sys/class/kfd could not be read: whether the driver runs cannot be told"
+        )
     if module.loaded:
         return fail(
             f"amdgpu is loaded, but /sys/class/kfd has no node for {named(gpus.capable)}",
-            remedy=Remedy(
-                "Read what the kernel says about the GPU.", ("sudo dmesg | grep -E 'amdgpu|kfd|\\[drm'",)
-            ),
+            remedy=_READ,
         )
-    tree = trees.current if trees else None
-    begun = (blocks and blocks.all) or (dkms and dkms.versions)
-    contained = inside is not None and inside.container is not None
-    if tree and not tree.has_module and not begun and not contained:
-        return absent(
-            f"kernel {tree.release} has no amdgpu module, and {named(gpus.capable)} waits for one",
-            remedy=_bring(system, tree.release),
-        )
-    return fail(
-        f"amdgpu is not loaded, so {named(gpus.capable)} cannot compute",
-        remedy=_LOAD_ON_HOST if contained else _LOAD,
-    )
+    own = None if inside and inside.container else trees and trees.current
+    begun = bool(blocks and blocks.all) or bool(dkms and dkms.versions)
+    if own and not own.has_module and not begun:
+        why = f"kernel {own.release} has no amdgpu module, and {named(gpus.capable)} waits for one"
+        return absent(why, remedy=_bring(system, own.release))
+    return fail(_idle(gpus), remedy=_LOAD_ON_HOST if inside and inside.container else _LOAD)
 
 
+def _idle(gpus: Gpus) -> str:
+    return f"amdgpu is not loaded, so {named(gpus.capable)} cannot compute"
+
+
+_READ = Remedy("Read what the kernel says about the GPU.", ("sudo dmesg | grep -E 'amdgpu|kfd|\\[drm'",))
+_TAKE_BACK = Remedy(
+    "Take the GPU from that driver: its settings are in /etc/modprobe.d and on the kernel command line."
+)
 _LOAD_ON_HOST = Remedy("Load the driver on the host; a container cannot.", ("sudo modprobe amdgpu",))
 _LOAD = Remedy(
     "Load the driver, and see why it was not loaded.", ("sudo modprobe amdgpu", "sudo dmesg | tail -n 30")
@@ -141,8 +153,8 @@ def not_blacklisted(settings: Blocks, gpus: Gpus | None, module: AmdgpuModule | 
         return ok(f"no blacklist and no boot parameter names amdgpu{said}")
     evidence = [f"{b.where}: {b.text}" for b in blocks]
     first = f"{blocks[0].where} says '{blocks[0].text}'"
-    if gpus is not None and not gpus.capable:
-        return skip(f"{first}, and there is no AMD GPU", *evidence)
+    if gpus is not None and (not gpus.capable or elsewhere(gpus)):
+        return skip(f"{first}, and there is no AMD GPU for it", *evidence)
     remedy = _unblock(blocks)
     if module and module.loaded:
         return warn(
@@ -186,6 +198,8 @@ def module_loaded(
         return skip("under Windows, Windows drives the GPU")
     if module and module.loaded:
         return ok("/sys/module/amdgpu is there" + ("" if module.live else ", still starting"))
+    if elsewhere(gpus):
+        return skip(f"the GPUs are bound to {elsewhere(gpus)}")
     bound = [g for g in gpus.capable if g.driver == "amdgpu"]
     if bound:
         return ok(f"amdgpu is bound to {named(tuple(bound))}")

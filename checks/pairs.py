@@ -1,0 +1,38 @@
+"""Which driver goes with which ROCm."""
+
+from __future__ import annotations
+
+from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown
+from rocmdoctor.facts.driver import AmdgpuModule
+from rocmdoctor.facts.ranges import DriverTable
+from rocmdoctor.facts.rocm import RocmInstalls
+
+
+@check("driver.rocm-range", fault="driver-userspace-mismatch", after=("driver.present",))
+def rocm_range(module: AmdgpuModule, installs: RocmInstalls | None, table: DriverTable) -> Verdict:
+    """The DKMS driver and ROCm are a pair that AMD supports."""
+    if not module.dkms:
+        return skip("the kernel's own driver is not tied to ROCm releases")
+    if installs is None:
+        return unknown("which ROCm is installed could not be read")
+    driver = table.driver(module.version)
+    if driver is None:
+        return skip(f"the table of drivers does not know amdgpu {module.version or 'without a version'}")
+    supported = table.rocm_of_driver.get(driver, ())
+    chosen = [i for i in installs.installs if i.active] or list(installs.installs)
+    versions = [i.version for i in chosen if i.version]
+    if not versions or not supported:
+        return skip("no ROCm with a known version is installed")
+    wrong = [v for v in versions if ".".join(v.split(".")[:2]) not in supported]
+    pair = f"driver {driver} (module {module.version}) supports ROCm {', '.join(supported)}"
+    if not wrong:
+        return ok(f"ROCm {', '.join(versions)}: {pair}")
+    newer = [name for name, row in table.rocm_of_driver.items() if ".".join(wrong[0].split(".")[:2]) in row]
+    if not newer:
+        return skip(f"the table of drivers does not know ROCm {wrong[0]}")
+    return fail(
+        f"ROCm {wrong[0]} stands on a driver that it does not support: {pair}",
+        remedy=Remedy(
+            f"Install an amdgpu-dkms of release {newer[-1]} up to {newer[0]}, or a ROCm of that list."
+        ),
+    )
