@@ -16,8 +16,11 @@ def _reason(config: HipConfig, compilers: Compilers | None) -> str:
     said = compilers.variables.get("HIP_PLATFORM")
     if said in ("nvidia", "nvcc"):
         return f"HIP_PLATFORM={said} is set in this environment"
-    folder = config.values.get("HIP_CLANG_PATH") or compilers.variables.get("HIP_CLANG_PATH")
-    where = f"{folder}/clang++ " if folder else "a clang++ of ROCm "
+    root = config.values.get("ROCM_PATH", "/opt/rocm")
+    folder = compilers.variables.get("HIP_CLANG_PATH") or (
+        f"{root}/bin" if root == "/usr" else f"{root}/llvm/bin"
+    )
+    where = f"{folder}/clang++ "
     nvcc = compilers.nvcc or "an nvcc"
     link = f" (/usr/local/cuda leads to {compilers.cuda})" if compilers.cuda else ""
     if compilers.clang is None:

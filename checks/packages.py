@@ -20,7 +20,7 @@ def _some(names: Iterable[str], most: int = 4) -> str:
     return ", ".join(listed[:most]) + more
 
 
-@check("packages.dpkg-consistent", fault="half-configured-dpkg")
+@check("packages.dpkg-consistent", fault="half-configured-dpkg", explained_by=("driver.dkms-built",))
 def dpkg_consistent(dpkg: Dpkg | None, system: OsRelease | None) -> Verdict:
     """dpkg has finished every package that it began."""
     if dpkg is None:

@@ -158,7 +158,7 @@ def _overridden(real: str, shown: str, name: str, table: GpuTable) -> Verdict:
     return fail(f"{what}; code for {shown} does not run on {real}", remedy=remedy, fault="hsa-override-wrong")
 
 
-@check("rocm.rocminfo")
+@check("rocm.rocminfo", explained_by=("driver.present",))
 def rocminfo(
     tools: Tools, gpus: Gpus | None, inside: Inside | None, table: GpuTable, rocm: RocmTable
 ) -> Verdict:
@@ -247,7 +247,11 @@ def tools_answer(tools: Tools) -> Verdict:
     there = [t for t in tools.tools.values() if t.state != "absent"]
     if not there:
         return skip("none is installed")
-    odd = [t for t in there if t.state == "failed" and t.exit_code == 0 and not re.search("rror", t.text)]
+    odd = [
+        t
+        for t in there
+        if t.state == "failed" and t.exit_code == 0 and not re.search("error", t.text, re.IGNORECASE)
+    ]
     if odd:
         return warn(
             f"{odd[0].name} ended with 0 and printed what it never prints: {odd[0].said or 'nothing'}",

@@ -20,10 +20,11 @@ _STANZA = (
 )
 _PIN = r"^(?:Package|Pin|Pin-Priority):[^\n]*|^$"
 _NAMED_KEY = re.compile(r"rocm|amdgpu|radeon", re.IGNORECASE)
-# gpg refuses a home folder that does not exist and writes into one that it can write: /proc is neither.
+# gpg refuses a home folder that does not exist and writes into one that it can write: /proc is neither. Without
+# --fast-list-mode gpg 2.2 wants a trust database as soon as a key has expired.
 _GPG = (
     "gpg", "--batch", "--no-options", "--no-keyring", "--no-autostart", "--homedir", "/proc", "--trust-model",
-    "always", "--with-colons", "--show-keys",
+    "always", "--fast-list-mode", "--with-colons", "--show-keys",
 )  # fmt: skip
 
 
@@ -221,7 +222,10 @@ def _key_file(path: str, ev: Evidence) -> KeyFile:
     ran = ev[f"keys {path}"]
     if not ran.ok or not there:
         return KeyFile(path, there, None, "gpg is not installed" if ran.why == "absent" else ran.why)
-    return KeyFile(path, there, tuple(_keys(ran.stdout)))
+    keys = tuple(_keys(ran.stdout))
+    if not keys and ran.exit_code and "no valid OpenPGP data" not in ran.stderr:
+        return KeyFile(path, there, None, (ran.stderr.strip().splitlines() or ["gpg failed"])[-1])
+    return KeyFile(path, there, keys)
 
 
 def _keys(colons: str) -> Iterator[Key]:

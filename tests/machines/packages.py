@@ -6,8 +6,8 @@ from tests.machines.parts import ABSENT, Answers, Spec, files, ran, text
 
 KEYRING = "/etc/apt/keyrings/rocm.gpg"
 SHOW_KEYS = (
-    "run:gpg --batch --no-options --no-keyring --no-autostart --homedir /proc --trust-model always --with-colons "
-    f"--show-keys {KEYRING}"
+    "run:gpg --batch --no-options --no-keyring --no-autostart --homedir /proc --trust-model always "
+    f"--fast-list-mode --with-colons --show-keys {KEYRING}"
 )
 _UBUNTU = {"jammy": "22.04", "noble": "24.04"}
 

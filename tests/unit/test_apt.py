@@ -84,7 +84,7 @@ def test_any_text_is_read(one: str, two: str) -> None:
     _sources(one, one, two)
 
 
-def _keys(colons: str, **stat: Any) -> Any:
+def _keys(colons: str, code: int = 0, stderr: str = "", **stat: Any) -> Any:
     line = "deb [signed-by=/k.gpg] https://repo.radeon.com/rocm/apt/6.2.4 jammy main\n"
     answers = {
         "read:/etc/apt/sources.list": {"ok": True, "text": line},
@@ -93,7 +93,7 @@ def _keys(colons: str, **stat: Any) -> Any:
     more = AptKeys.follow_up(Evidence(from_raw({"schema": 1, "answers": answers}).answers, AptKeys.queries()))
     assert set(more) == {"stat /k.gpg", "keys /k.gpg"}
     run = f"run:{' '.join(more['keys /k.gpg'].argv)}"
-    answers[run] = {"ok": True, "exit_code": 0, "stdout": colons, "stderr": ""}
+    answers[run] = {"ok": True, "exit_code": code, "stdout": colons, "stderr": stderr}
     return read(AptKeys, from_raw({"schema": 1, "answers": answers}).answers).named["/k.gpg"]
 
 
@@ -114,6 +114,16 @@ def test_keys_of_a_file() -> None:
         "1", "e", 1578484800, "Test <test@example.org>",
     )  # fmt: skip
     assert (second.fingerprint[-1], second.validity, second.expires) == ("4", "-", None)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "known"),
+    [("gpg: no valid OpenPGP data found.\n", True), ("gpg: Fatal: can't open '/proc/trustdb.gpg'\n", False)],
+)
+def test_a_file_without_keys_and_a_gpg_that_fails(stderr: str, known: bool) -> None:
+    file = _keys("", code=2, stderr=stderr)
+    assert (file.keys == ()) is known
+    assert (file.keys is None) is not known
 
 
 def test_a_file_that_is_not_there() -> None:
