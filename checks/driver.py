@@ -59,7 +59,10 @@ def driver_present(
     if gpus is None:
         return unknown("neither the PCI bus nor /sys/class/kfd could be read")
     if not gpus.capable:
-        return absent("no AMD GPU that can compute is there, so there is nothing to drive")
+        return absent(
+            "no AMD GPU that can compute is there, so there is nothing to drive",
+            remedy=Remedy("First the GPU."),
+        )
     if elsewhere(gpus):
         return absent(
             f"{named(gpus.capable)} is bound to {elsewhere(gpus)}, not to amdgpu", remedy=_TAKE_BACK
@@ -74,8 +77,7 @@ def driver_present(
             remedy=_READ,
         )
     own = None if inside and inside.container else trees and trees.current
-    begun = bool(blocks and blocks.all) or bool(dkms and dkms.versions)
-    if own and not own.has_module and not begun:
+    if own and not own.has_module and not (blocks and blocks.all) and not (dkms and dkms.versions):
         why = f"kernel {own.release} has no amdgpu module, and {named(gpus.capable)} waits for one"
         return absent(why, remedy=_bring(system, own.release))
     return fail(_idle(gpus), remedy=_LOAD_ON_HOST if inside and inside.container else _LOAD)
