@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,7 +87,7 @@ def command(
 
     judge = Judge(content, Wish(level=level, arch=arch))
     chosen = select(judge.checks, only, leave)
-    if snapshot is not None and snapshot.is_dir():
+    if snapshot is not None and os.path.isdir(snapshot):  # noqa: PTH112 - never raises
         return _folder(judge, snapshot, chosen, jobs, as_json=as_json)
     if jobs is not None:
         raise click.UsageError("--jobs is for a folder of snapshots: give one with --snapshot DIR")
@@ -120,8 +121,6 @@ def _taken(snapshot: Path | None, root: str | None, patience: float) -> Snapshot
 
 
 def _folder(judge: Judge, folder: Path, chosen: set[str], jobs: int | None, *, as_json: bool) -> int:
-    import os
-
     from rocmdoctor.cli.running import judge_files
     from rocmdoctor.reports.text import summary
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from rocmdoctor.model import SCHEMA, Answer, Snapshot
 
 LIMIT = 64 << 20  # bytes; the largest real snapshot seen is two orders smaller
+DIGITS = 40  # of a whole number; the largest that a kernel prints has 20
 
 _TEXTS = ("why", "text", "stdout", "stderr", "path", "detail")
 
@@ -26,32 +28,62 @@ class BadSnapshotError(Exception):
 def load(path: Path) -> Snapshot:
     """The snapshot in a file. Raises BadSnapshotError."""
     where = str(path)
-    try:
-        with path.open("rb") as file:
-            if not path.is_file():
-                raise BadSnapshotError(where, "is not a regular file; a snapshot is a JSON file")
-            data = file.read(LIMIT + 1)
-    except OSError as error:
-        raise BadSnapshotError(where, f"cannot be read: {error.strerror}") from error
-    if len(data) > LIMIT:
-        raise BadSnapshotError(where, f"is larger than {LIMIT >> 20} MiB; no machine's snapshot is")
+    data = _bytes(path, where)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadSnapshotError(
             where, f"is not UTF-8 text: byte 0x{data[error.start]:02x} at {error.start}"
         ) from error
+    return from_raw(_decoded(text, where), where)
+
+
+def _bytes(path: Path, where: str) -> bytes:
     try:
-        raw = json.loads(text)
+        # Asked before it is opened: to open a FIFO waits for a writer.
+        info = path.stat()
+        if not stat.S_ISREG(info.st_mode):
+            raise BadSnapshotError(where, "is not a regular file; a snapshot is a JSON file")
+        if info.st_size > LIMIT:
+            raise BadSnapshotError(where, f"is larger than {LIMIT >> 20} MiB; no machine's snapshot is")
+        with path.open("rb") as file:
+            return file.read(LIMIT)
+    except ValueError as error:  # a NUL in the name
+        raise BadSnapshotError(where, f"cannot be read: {error}") from error
+    except OSError as error:
+        raise BadSnapshotError(where, f"cannot be read: {error.strerror}") from error
+
+
+def _decoded(text: str, where: str) -> Any:
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(items)
+        if len(found) < len(items):
+            double = next(key for n, (key, _) in enumerate(items) if key in dict(items[:n]))
+            raise BadSnapshotError(where, f"holds the key {double!r} twice in one object")
+        return found
+
+    def whole(digits: str) -> int:
+        if len(digits) > DIGITS:
+            raise BadSnapshotError(
+                where, f"holds a number of {len(digits)} digits; no machine's snapshot does"
+            )
+        return int(digits)
+
+    def constant(name: str) -> None:
+        raise BadSnapshotError(where, f"holds {name}, which is not JSON")
+
+    try:
+        return json.loads(text, object_pairs_hook=pairs, parse_int=whole, parse_constant=constant)
     except json.JSONDecodeError as error:
-        end = "; the file may be cut short" if error.pos >= len(text.rstrip()) - 1 else ""
+        end = (
+            "; the file may be cut short"
+            if error.pos >= len(text.rstrip()) - 1 or "string" in error.msg
+            else ""
+        )
         place = f"{where}:{error.lineno}:{error.colno}"
         raise BadSnapshotError(place, f"is not JSON: {error.msg[0].lower()}{error.msg[1:]}{end}") from error
-    except (RecursionError, ValueError) as error:
-        raise BadSnapshotError(
-            where, "is not a snapshot: nested or numbered beyond what JSON readers take"
-        ) from error
-    return from_raw(raw, where)
+    except RecursionError as error:
+        raise BadSnapshotError(where, "is nested deeper than any machine's snapshot") from error
 
 
 def from_raw(raw: Any, where: str = "snapshot") -> Snapshot:
@@ -68,10 +100,15 @@ def from_raw(raw: Any, where: str = "snapshot") -> Snapshot:
     if not isinstance(answers, dict):
         raise BadSnapshotError(where, f"answers: found {_kind(answers)}, wanted an object")
     host = raw.get("host", {})
+    if not isinstance(host, dict):
+        raise BadSnapshotError(where, f"host: found {_kind(host)}, wanted an object")
+    for name in ("tool", "taken_at"):
+        if not isinstance(raw.get(name, ""), str):
+            raise BadSnapshotError(where, f"{name}: found {_kind(raw[name])}, wanted a text")
     return Snapshot(
-        tool=str(raw.get("tool", "")),
-        taken_at=str(raw.get("taken_at", "")),
-        host=host if isinstance(host, dict) else {},
+        tool=raw.get("tool", ""),
+        taken_at=raw.get("taken_at", ""),
+        host=host,
         answers={key: _answer(value, f"{where}: answers[{key!r}]") for key, value in answers.items()},
         raw=raw,
     )
@@ -98,6 +135,8 @@ def _answer(raw: Any, where: str) -> Answer:
     seconds = raw.get("seconds", 0.0)
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise BadSnapshotError(where, f"seconds: found {_kind(seconds)}, wanted a number")
+    if not -1e9 < seconds < 1e9:  # not a number is not in between either
+        raise BadSnapshotError(where, "seconds: found a number beyond all measure")
     values["seconds"] = float(seconds)
     if not ok and not values.get("why"):
         values["why"] = "error"
