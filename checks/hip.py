@@ -81,14 +81,6 @@ def hipcc(tools: Tools, hips: HipConfigs | None) -> Verdict:
             fault="compiler-failure",
         )
     config = hips.main if hips else None
-    if config and config.enumerator_missing:
-        return warn(
-            f"hipcc of {config.values.get('HIP_PATH', '?')} does not find rocm_agent_enumerator below "
-            f"{config.values.get('ROCM_PATH', '?')}; builds without --offload-arch do not know the GPU",
-            remedy=Remedy(
-                "Install rocminfo of the same release, or name the folder.", ("export ROCM_PATH=/opt/rocm",)
-            ),
-        )
     places = (
         [
             f"{k}: {config.values[k]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown, warn
+from rocmdoctor.facts.apt import AptSources, RepositoryTable
 from rocmdoctor.facts.dpkg import Dpkg, GpuPackage, GpuPackages, PackageTable, ShownPackages
 from rocmdoctor.facts.gpus import Gpus
 from rocmdoctor.facts.hip import Compilers, CxxHeaders, HipConfigs, Looked
@@ -190,7 +191,12 @@ def _clash_names(packages: GpuPackages, table: PackageTable) -> list[str]:
 
 @check("packages.nvidia", fault="nvidia-leftovers")
 def nvidia(
-    gpus: Gpus, displays: PciDisplays, packages: GpuPackages | None, compilers: Compilers | None
+    gpus: Gpus,
+    displays: PciDisplays,
+    packages: GpuPackages | None,
+    compilers: Compilers | None,
+    apt: AptSources | None,
+    repositories: RepositoryTable,
 ) -> Verdict:
     """No CUDA or NVIDIA software misleads tools on a machine without an NVIDIA GPU."""
     if not gpus.capable:
@@ -199,12 +205,16 @@ def nvidia(
         return skip("an NVIDIA GPU is here too")
     found = [p.name for p in (*packages.cuda, *packages.nvidia)] if packages else []
     places = [p for p in (compilers.nvcc, compilers.cuda) if p] if compilers else []
+    lines = [s for s in apt.sources if repositories.vendor(s) == "nvidia"] if apt else []
+    if not found and not places and lines:
+        return ok("none installed", *[f"{s.place}: {s.line}" for s in lines])
     if not found and not places:
         return ok("none found")
     return warn(
         f"CUDA or NVIDIA software without an NVIDIA GPU: {_some([*found, *places])}; builds that look for nvcc or "
         "CUDA_HOME first take the wrong path",
         *[f"package {name}" for name in found[:20]],
+        *[f"{s.place}: {s.line}" for s in lines],
         remedy=Remedy(
             "Remove it if nothing else needs it; HIP_PLATFORM=amd keeps HIP's own tools right meanwhile.",
             (f"sudo apt-get remove {' '.join(found[:12])}",) if found else ("export HIP_PLATFORM=amd",),

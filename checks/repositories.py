@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown, warn
 from rocmdoctor.facts.apt import AptKeys, AptPins, AptSources, KeyFile, Pin, RepositoryTable, Source
-from rocmdoctor.facts.dpkg import GpuPackages, PackageTable
+from rocmdoctor.facts.dpkg import Dpkg, GpuPackages, PackageTable
 from rocmdoctor.facts.system import OsRelease
 
 
@@ -69,8 +69,9 @@ def _aims(pin: Pin) -> bool:
 
 
 def _works(pin: Pin, table: RepositoryTable, name: str) -> bool:
-    right = table.pin_origin in (pin.origin(), pin.site())
-    return right and pin.covers(name) and pin.priority is not None and pin.priority > 500
+    return (
+        pin.prefers(table.pin_origin) and pin.covers(name) and pin.priority is not None and pin.priority > 500
+    )
 
 
 @check("packages.pin", fault="apt-pin")
@@ -143,8 +144,15 @@ def _edit(source: Source, text: str) -> Remedy:
     return Remedy(text, (f"sudoedit {source.place}", "sudo apt-get update"))
 
 
+def _conflict(one: Source, two: Source, dpkg: Dpkg | None) -> bool:
+    """Two keys always clash; a key and none clash for apt before 3.0."""
+    version = dpkg.packages["apt"].version if dpkg and "apt" in dpkg.packages else ""
+    modern = version.split(".")[0].isdigit() and int(version.split(".")[0]) >= 3
+    return bool(one.signed_by and two.signed_by) or not modern
+
+
 @check("packages.repository-once")
-def repository_once(apt: AptSources, table: RepositoryTable) -> Verdict:
+def repository_once(apt: AptSources, dpkg: Dpkg | None, table: RepositoryTable) -> Verdict:
     """Every repository of AMD is set up once."""
     found = _of_amd(apt, table)
     if not found:
@@ -155,7 +163,7 @@ def repository_once(apt: AptSources, table: RepositoryTable) -> Verdict:
         same = seen.setdefault((source.host, source.path, source.suite), source)
         if same is source:
             continue
-        if same.signed_by != source.signed_by:
+        if same.signed_by != source.signed_by and _conflict(same, source, dpkg):
             return fail(
                 f"{same.place} and {source.place} name {source.uri} {source.suite} with different keys "
                 f"({same.signed_by or 'none'} and {source.signed_by or 'none'}); apt refuses to read any source",

@@ -8,6 +8,7 @@ from rocmdoctor.diagnosis import Remedy, Verdict, absent, check, fail, ok, skip,
 from rocmdoctor.facts.apt import RepositoryTable
 from rocmdoctor.facts.dpkg import GpuPackages
 from rocmdoctor.facts.gpus import Gpus, GpuTable
+from rocmdoctor.facts.hip import HipConfigs
 from rocmdoctor.facts.rocm import RocmFolders, RocmInstalls, RocmTable
 from rocmdoctor.facts.system import Inside, OsRelease
 from rocmdoctor.facts.texts import agents
@@ -215,8 +216,18 @@ def smi(tools: Tools, gpus: Gpus | None) -> Verdict:
 
 
 @check("rocm.enumerator")
-def enumerator(tools: Tools, gpus: Gpus | None) -> Verdict:
+def enumerator(tools: Tools, hips: HipConfigs | None, gpus: Gpus | None) -> Verdict:
     """rocm_agent_enumerator runs, so that builds find the GPU's target by themselves."""
+    config = hips.main if hips else None
+    if config and config.enumerator_missing:
+        return warn(
+            f"hipcc of {config.values.get('HIP_PATH', '?')} does not find rocm_agent_enumerator below "
+            f"{config.values.get('ROCM_PATH', '?')}; builds without --offload-arch do not know the GPU",
+            remedy=Remedy(
+                "Install rocminfo of the same release, or name the folder that has it.",
+                ("export ROCM_PATH=/opt/rocm",),
+            ),
+        )
     tool = tools.get("rocm_agent_enumerator")
     if tool.state == "hangs":
         return unknown("rocm_agent_enumerator gave no answer in time: it hangs")

@@ -268,9 +268,14 @@ class Pin:
         )
 
     def origin(self) -> str | None:
-        """The `Origin:` field that `release o=` asks for; None when it pins by something else."""
+        """The `Origin:` field that `release o=` asks for, quotes included; None when it pins by something else."""
         match = re.match(r"release\b.*?\bo=([^,]*)", self.pin)
-        return match.group(1).strip().strip('"') if match else None
+        return match.group(1).strip() if match else None
+
+    def prefers(self, origin: str) -> bool:
+        """It pins that origin or server: apt takes patterns, and large letters for small ones, but no quotes after o=."""
+        said = self.origin()
+        return self.site() == origin or (said is not None and fnmatch.fnmatchcase(origin, said.lower()))
 
     def site(self) -> str | None:
         """The server that `origin` asks for."""

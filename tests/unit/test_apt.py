@@ -162,8 +162,25 @@ def test_pins() -> None:
     assert (third.origin(), third.priority) == ("", None)
 
 
+# What apt 2.6 did with a repository of this origin: the pin's priority was given to its packages, or not.
+@pytest.mark.parametrize(
+    ("pin", "works"),
+    [
+        ("release o=repo.radeon.com", True),
+        ("release o=Repo.Radeon.com", True),
+        ("release o=repo.radeon.*", True),
+        ("release a=jammy, o=repo.radeon.com", True),
+        ('release o="repo.radeon.com"', False),
+        ("release o=", False),
+    ],
+)
+def test_pins_work_as_in_apt(pin: str, works: bool) -> None:
+    (found,) = _pins(f"Package: *\nPin: {pin}\nPin-Priority: 600\n")
+    assert found.prefers("repo.radeon.com") is works
+
+
 @given(st.text())
 def test_any_pin_is_read(text: str) -> None:
     for pin in _pins(text):
         pin.covers("rocminfo")
-        pin.origin()
+        pin.prefers("repo.radeon.com")
