@@ -7,7 +7,7 @@ from rocmdoctor.facts.boot import SecureBoot
 from rocmdoctor.facts.dkms import TREE, Dkms, DkmsVersion, Failed
 from rocmdoctor.facts.driver import AmdgpuModule, KernelTree, KernelTrees, release_key
 from rocmdoctor.facts.gpus import Gpus
-from rocmdoctor.facts.kernel_log import KernelFindings
+from rocmdoctor.facts.kernel_log import Hit, KernelFindings
 from rocmdoctor.facts.ranges import DriverTable
 from rocmdoctor.facts.system import Inside, OsRelease
 
@@ -296,13 +296,23 @@ def secure_boot(
         return ok("Secure Boot is on; the kernel's own driver is signed")
     if module and module.loaded:
         return ok("Secure Boot is on, and the driver was loaded")
-    rejected = found.of("module-rejected") if found else ()
+    wanted = gpus is not None and bool(gpus.capable)
+    return _strict(boot, found.of("module-rejected") if found else (), wanted=wanted and module is not None)
+
+
+def _strict(boot: SecureBoot, rejected: tuple[Hit, ...], *, wanted: bool) -> Verdict:
+    """A DKMS driver that is not loaded, under Secure Boot. `wanted`: there is a GPU for it."""
     lines = tuple(f"kernel: {hit.line}" for hit in rejected[:3])
     why = "Secure Boot is on, and the key that the DKMS driver is signed with is not enrolled"
-    if gpus is not None and gpus.capable and (rejected or boot.enrolled is False):
+    if wanted and (rejected or boot.enrolled is False):
         return fail(f"{why}: the kernel refuses the module", *lines, remedy=_enrol(boot))
     if boot.enrolled is False:
-        return warn(f"{why}: the kernel will refuse the module", *lines, remedy=_enrol(boot))
+        return warn(f"{why}: the kernel will refuse the module", remedy=_enrol(boot))
+    if boot.enrolled is None and wanted:
+        return warn(
+            "Secure Boot is on and the DKMS driver is not loaded; whether its key is enrolled nobody could say",
+            remedy=_enrol(boot),
+        )
     return ok(
         "Secure Boot is on, and no refusal is known" + (": the key is enrolled" if boot.enrolled else "")
     )

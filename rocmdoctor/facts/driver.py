@@ -219,11 +219,14 @@ class ModprobeRules(Fact):
 
     @classmethod
     def queries(cls) -> Mapping[str, Query]:
+        gap = r"(?:[ \t]|\\\n)+"  # a backslash at the end of a line goes on with the next
         keep = (
-            rf"^[ \t]*(?:blacklist[ \t]+{MODULE}(?=\s|$)|install[ \t]+{MODULE}[ \t]+\S{{1,60}}"
-            rf"|options[ \t]+{MODULE}[ \t]+[\w.=,: \t-]{{1,200}})"
+            rf"^[ \t]*(?:blacklist{gap}{MODULE}(?=\s|$)|install{gap}{MODULE}{gap}\S{{1,60}}"
+            rf"|options{gap}{MODULE}{gap}[\w.=,: \t-]{{1,200}})"
         )
-        return {folder: Glob(f"{folder}/*.conf", keep=keep) for folder in _FOLDERS}
+        # The names too: a link to /dev/null hides a file as well as an empty one does.
+        listed: dict[str, Query] = {f"list {folder}": List(folder) for folder in _FOLDERS[:3]}
+        return {**{folder: Glob(f"{folder}/*.conf", keep=keep) for folder in _FOLDERS}, **listed}
 
     @classmethod
     def parse(cls, ev: Evidence) -> ModprobeRules:
@@ -232,7 +235,10 @@ class ModprobeRules(Fact):
         chosen: dict[str, tuple[str, str]] = {}
         for folder in _FOLDERS:
             for path, text in ev[folder].files.items():
-                chosen.setdefault(path.rpartition("/")[2], (path, text))
+                chosen.setdefault(path.rpartition("/")[2], (path, text.replace("\\\n", " ")))
+            names = ev[f"list {folder}"].text.splitlines() if f"list {folder}" in ev else []
+            for name in names:
+                chosen.setdefault(name.rstrip("@"), (folder, ""))
         blocks: list[Block] = []
         options: list[str] = []
         for name in sorted(chosen):

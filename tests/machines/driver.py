@@ -37,6 +37,9 @@ def rules(_spec: Spec) -> Answers:
     """modprobe's settings, in which other modules are blacklisted."""
     return {
         "glob:/etc/modprobe.d/*.conf": files({"/etc/modprobe.d/blacklist.conf": ""}),
+        "list:/etc/modprobe.d": text("blacklist.conf\n"),
+        "list:/run/modprobe.d": ABSENT,
+        "list:/usr/local/lib/modprobe.d": ABSENT,
         "glob:/run/modprobe.d/*.conf": ABSENT,
         "glob:/usr/local/lib/modprobe.d/*.conf": ABSENT,
         "glob:/usr/lib/modprobe.d/*.conf": files({"/usr/lib/modprobe.d/systemd.conf": ""}),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rocmdoctor.content import DataTables, bundled
 from rocmdoctor.facts.base import UnknownError, read
 from rocmdoctor.facts.dkms import Dkms
 from rocmdoctor.facts.ranges import DriverTable, TooNew
@@ -185,3 +186,8 @@ def test_real_make_log_of_a_kernel_that_is_too_new(corpus):
     verdict = judge(answers).diagnosis.verdict("driver.dkms-built")
     assert (verdict.status, verdict.fault) == ("fail", "kernel-too-new")
     assert re.search(r"__assign_str", verdict.why)
+
+
+def test_every_driver_in_the_table_has_a_range():
+    table = DataTables(bundled())(DriverTable)
+    assert set(table.driver_of_module.values()) <= set(table.rocm_of_driver)

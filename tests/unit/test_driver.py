@@ -17,6 +17,7 @@ from rocmdoctor.hosts.collector import _kept
 from rocmdoctor.model import Answer
 
 _SB = "read:/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+_NO_EFI = "EFI variables are not supported on this system\n"
 GONE = Answer(ok=False, why="absent")
 
 
@@ -133,6 +134,25 @@ def test_a_file_in_etc_hides_its_namesake():
     assert [b.where for b in read(ModprobeRules, answers).blocks] == ["/lib/modprobe.d/b.conf"]
 
 
+def test_a_link_to_nothing_hides_its_namesake():
+    answers = {
+        "list:/etc/modprobe.d": said("a.conf@\n"),
+        "glob:/usr/lib/modprobe.d/*.conf": Answer(
+            ok=True, files={"/usr/lib/modprobe.d/a.conf": "blacklist amdgpu\n"}
+        ),
+    }
+    assert read(ModprobeRules, answers).blocks == ()
+    del answers["list:/etc/modprobe.d"]
+    assert len(read(ModprobeRules, answers).blocks) == 1
+
+
+def test_a_line_that_goes_on_is_one_line():
+    keep = ModprobeRules.queries()["/etc/modprobe.d"].keep
+    texts = {"/etc/modprobe.d/a.conf": _kept("blacklist \\\n amdgpu\n", keep)}
+    rules = read(ModprobeRules, {"glob:/etc/modprobe.d/*.conf": Answer(ok=True, files=texts)})
+    assert len(rules.blocks) == 1
+
+
 @pytest.mark.parametrize(
     ("word", "hard"),
     [
@@ -156,6 +176,16 @@ def test_boot_parameters(word, hard):
     [
         ({_SB: said("\x06\x00\x00\x00\x01")}, True),
         ({_SB: said("\x06\x00\x00\x00\x00")}, False),
+        (
+            {
+                _SB: said("\x06\x00\x00\x00\x01"),
+                "run:mokutil --sb-state": Answer(
+                    ok=True, stdout="SecureBoot enabled\nSecureBoot validation is disabled in shim\n"
+                ),
+            },
+            False,
+        ),
+        ({_SB: GONE, "run:mokutil --sb-state": Answer(ok=True, exit_code=255, stderr=_NO_EFI)}, False),
         ({_SB: GONE, "run:mokutil --sb-state": Answer(ok=True, stdout="SecureBoot enabled\n")}, True),
         ({_SB: GONE, "stat:/sys/firmware/efi": GONE, "stat:/sys/firmware": said("dir")}, False),
     ],

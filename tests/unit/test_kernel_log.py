@@ -175,3 +175,8 @@ def test_real_logs(corpus, name, kind, device):
     (hit,) = KernelFindings.derive(log(text), TABLE).hits
     assert (hit.kind, hit.values["device"]) == (kind, device)
     assert kinds(_kept(text, KEEP)) == [kind]
+
+
+def test_every_kind_of_message_is_used_by_a_check():
+    checks = "".join(p.read_text(encoding="utf-8") for p in (bundled() / "checks").glob("*.py"))
+    assert [m.kind for m in TABLE.messages if f'"{m.kind}"' not in checks] == []
