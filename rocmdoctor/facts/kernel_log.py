@@ -13,7 +13,7 @@ from rocmdoctor.model import Answer, Query, Run
 # Only lines of these parts of the kernel leave the machine, without date and host name. The command line is not
 # among them, nor are lines that name a user's processes.
 _KEEP = (
-    r"(?:^|(?<= kernel: ))(?:\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? )?(?!.*\b[Pp]rocess\b)"
+    r"(?:^|(?<= kernel: ))(?:\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? )?(?!.{0,400}\b[Pp]rocess\b)"
     r"(?:(?:amdgpu|amdkcl|amdttm|amddrm|amd-sched|amd_sched|kfd|\[drm|drm|AMD-Vi|DMAR|iommu"
     r"|Lockdown: [\w.-]{1,20}: .*module|[Ll]oading of (?:unsigned )?module|Direct firmware load for amdgpu/).{0,300}"
     r"|Linux version \S{1,80})"
