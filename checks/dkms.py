@@ -106,7 +106,8 @@ def _not_installed(
     state = (
         f"installed for {', '.join(elsewhere)}, not" if elsewhere else "in the DKMS tree, and not installed"
     )
-    return fail(f"amdgpu {newest.version} is {state} for {kernel}", remedy=_build(newest, kernel))
+    told = [f"its dkms.conf says BUILD_EXCLUSIVE_KERNEL={newest.exclusive}"] if newest.exclusive else []
+    return fail(f"amdgpu {newest.version} is {state} for {kernel}", *told, remedy=_build(newest, kernel))
 
 
 def _newer_than(version: DkmsVersion, other: DkmsVersion) -> bool:

@@ -158,7 +158,9 @@ def not_blacklisted(settings: Blocks, gpus: Gpus | None, module: AmdgpuModule | 
     if gpus is not None and (not gpus.capable or elsewhere(gpus)):
         return skip(f"{first}, and there is no AMD GPU for it", *evidence)
     remedy = _unblock(blocks)
-    if module and module.loaded:
+    # A driver in the kernel image is there under nomodeset too, and drives nothing.
+    idle = any(b.hard for b in blocks) and gpus is not None and len(outside(gpus)) == len(gpus.capable)
+    if module and module.loaded and not idle:
         return warn(
             f"{first}: amdgpu is loaded now, but at the next start it may not be", *evidence, remedy=remedy
         )

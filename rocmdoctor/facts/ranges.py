@@ -20,6 +20,21 @@ class TooNew:
 
 
 @dataclass(frozen=True)
+class NeedsKernel:
+    """The kernel whose own driver is good enough for some GPUs; `ubuntu` by flavour, where it has the fixes earlier."""
+
+    gfx: tuple[str, ...]
+    upstream: str
+    ubuntu: Mapping[str, str]
+    source: str
+
+    def met(self, release: str, *, ubuntu: bool) -> bool:
+        """This kernel is good enough."""
+        least = self.ubuntu.get(release.rpartition("-")[2]) if ubuntu else None
+        return release_key(release)[:4] >= release_key(least or self.upstream)
+
+
+@dataclass(frozen=True)
 class DriverTable(Table):
     """Driver releases by module version, ROCm releases by driver release, limits of the DKMS source."""
 
@@ -28,6 +43,7 @@ class DriverTable(Table):
     driver_of_module: Mapping[str, str]
     limits: tuple[TooNew, ...]
     inbox: tuple[str, ...]
+    needs: tuple[NeedsKernel, ...] = ()
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> DriverTable:
@@ -36,6 +52,10 @@ class DriverTable(Table):
             dict(data["driver_of_module"]),
             tuple(TooNew(row["module"], row["from"], row["source"]) for row in data["too_new"]),
             tuple(data["inbox"]["gfx"]),
+            tuple(
+                NeedsKernel(tuple(row["gfx"]), row["upstream"], row["ubuntu"], row["source"])
+                for row in data["needs_kernel"]
+            ),
         )
 
     def driver(self, module_version: str) -> str | None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rocmdoctor.content import DataTables, bundled
 from rocmdoctor.facts.base import UnknownError, read
 from rocmdoctor.facts.dkms import Dkms
-from rocmdoctor.facts.ranges import DriverTable, TooNew
+from rocmdoctor.facts.ranges import DriverTable, NeedsKernel, TooNew
 from rocmdoctor.hosts.collector import _kept
 from rocmdoctor.model import Answer
 from tests.judging import judge
@@ -153,6 +153,24 @@ def test_a_kernel_that_is_too_new():
     assert table.too_new("6.8.50-1", "6.11.0-8-generic") is None
     assert table.driver("6.8.5-2041575.24.04") == "6.2"
     assert table.driver("9") is None
+
+
+@pytest.mark.parametrize(
+    ("release", "ubuntu", "met"),
+    [
+        ("6.14.0-1018-oem", True, True),
+        ("6.14.0-1017-oem", True, False),
+        ("6.17.0-19-generic", True, True),
+        ("6.14.0-29-generic", True, False),
+        ("6.17.0-19-generic", False, False),
+        ("6.18.4+deb14-amd64", False, True),
+        ("6.18.3-arch1-1", False, False),
+        ("7.0.0-10-generic", True, True),
+    ],
+)
+def test_kernels_for_new_gpus(release, ubuntu, met):
+    need = NeedsKernel(("gfx1151",), "6.18.4", {"generic": "6.17.0-19", "oem": "6.14.0-1018"}, "x")
+    assert need.met(release, ubuntu=ubuntu) is met
 
 
 def capture(corpus, name):
