@@ -1,56 +1,119 @@
-"""Under sudo the questions are asked as the person who called: groups and access are theirs, not root's."""
+"""Asks in a child: what gets stuck in the kernel there cannot keep us, and under sudo the child is the caller.
+
+A thread that sleeps in the kernel keeps its whole process from ending, SIGKILL or not: therefore the process that a
+person waits for reads nothing of the machine itself.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import pwd
+import select
+import signal
 import sys
-from collections.abc import Callable
+import time
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
+
+# Seconds for a child to end that has said all.
+GRACE = 0.2
 
 
 def calling_user() -> pwd.struct_passwd | None:
     """Who called sudo, when this process is root by way of it."""
     number = os.environ.get("SUDO_UID", "")
-    if os.geteuid() != 0 or not number.isdigit() or number == "0":
+    if os.geteuid() != 0 or not (number.isascii() and number.isdigit()) or int(number) == 0:
         return None
     try:
         return pwd.getpwuid(int(number))
-    except KeyError:
+    except (KeyError, OverflowError):
         return None
 
 
-def as_caller(collect: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What `collect` returns, run in a child that has become the calling user; directly where there is none."""
+def apart(
+    collect: Callable[[Callable[[str], None] | None], dict[str, Any]],
+    progress: Callable[[str], None] | None,
+    seconds: float,
+) -> dict[str, Any]:
+    """What `collect` returns, run in a child that has become the calling user. Raises OSError after `seconds`."""
     user = calling_user()
-    if user is None:
-        return collect()
     reader, writer = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        # From Python 3.12 on, a fork beside another thread warns; the one that shows progress holds nothing.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
+        os.close(reader)
         _child(user, writer, collect)
     os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        data = pipe.read()
-    os.waitpid(child, 0)
-    if not data:
-        raise OSError(f"could not become {user.pw_name} to ask as the calling user")
-    answer: dict[str, Any] = json.loads(data)
+    answer: dict[str, Any] | None = None
+    try:
+        for said in _lines(reader, time.monotonic() + seconds):
+            if isinstance(said, str):
+                if progress:
+                    progress(said)
+            else:
+                answer = said
+    finally:
+        os.close(reader)
+        _leave(child)
+    if answer is None:
+        raise OSError(
+            f"the process that asks gave no answer in {seconds:.0f} s, or could not become the calling user"
+        )
     return answer
 
 
-def _child(user: pwd.struct_passwd, writer: int, collect: Callable[[], dict[str, Any]]) -> None:
+def as_caller(collect: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The same for one that tells of no progress and keeps its own time."""
+    return apart(lambda _tell: collect(), None, 3600)
+
+
+def _lines(reader: int, until: float) -> Iterator[Any]:
+    """What the child says, one JSON value a line, until it has closed its end or time is up."""
+    rest = b""
+    while select.select([reader], [], [], max(0.0, until - time.monotonic()))[0]:
+        data = os.read(reader, 1 << 16)
+        if not data:
+            return
+        *whole, rest = (rest + data).split(b"\n")
+        for line in whole:
+            yield json.loads(line)
+
+
+def _leave(child: int) -> None:
+    """Waits a moment for the end of the child, then ends it, and waits no more."""
+    for step in range(40):
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return
+        if step == 20:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(GRACE / 40)
+
+
+def _child(user: pwd.struct_passwd | None, writer: int, collect: Callable[..., dict[str, Any]]) -> None:
     """Never returns."""
     code = 1
     try:
-        os.initgroups(user.pw_name, user.pw_gid)
-        os.setgid(user.pw_gid)
-        os.setuid(user.pw_uid)
-        os.environ.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
-        with os.fdopen(writer, "wb") as pipe:
-            pipe.write(json.dumps(collect()).encode())
+        if user is not None:
+            os.initgroups(user.pw_name, user.pw_gid)
+            os.setgid(user.pw_gid)
+            os.setuid(user.pw_uid)
+            os.environ.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
+        with os.fdopen(writer, "wb", 0) as pipe:
+
+            def tell(value: Any) -> None:
+                data = json.dumps(value).encode() + b"\n"
+                while data:
+                    data = data[pipe.write(data) :]
+
+            tell(collect(tell))
         code = 0
+    except (KeyboardInterrupt, BrokenPipeError):
+        pass
     except BaseException as error:  # noqa: BLE001 - a forked child must not run the parent's clean-up
-        sys.stderr.write(f"rocmdoctor: asking as {user.pw_name}: {error}\n")
+        name = f" as {user.pw_name}" if user else ""
+        sys.stderr.write(f"rocmdoctor: asking{name}: {type(error).__name__}: {error}\n")
     os._exit(code)

@@ -1,0 +1,109 @@
+"""The child that asks: what it says arrives, and whatever becomes of it, the one who waits gets away."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from rocmdoctor.hosts import caller
+from rocmdoctor.hosts.caller import apart, calling_user
+
+LONG = 60.0
+
+
+@pytest.mark.touches_machine
+def test_answers_and_progress_arrive_in_order() -> None:
+    heard: list[str] = []
+
+    def collect(tell: Any) -> dict[str, Any]:
+        for n in range(3):
+            tell(f"read:/{n}\nx")
+        return {"pid": os.getpid(), "large": "x" * 3_000_000, "odd": "\ud800é\n"}
+
+    answer = apart(collect, heard.append, LONG)
+    assert answer["pid"] != os.getpid()
+    assert (len(answer["large"]), answer["odd"]) == (3_000_000, "\ud800é\n")
+    assert heard == [f"read:/{n}\nx" for n in range(3)]
+    assert apart(lambda tell: tell("x") or {}, None, LONG) == {}
+
+
+@pytest.mark.touches_machine
+def test_nobody_is_left_as_a_zombie() -> None:
+    pid = apart(lambda _tell: {"pid": os.getpid()}, None, LONG)["pid"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.touches_machine
+def test_a_child_that_cannot_end_after_its_answer_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    never, _writer = os.pipe()
+    monkeypatch.setattr(os, "_exit", lambda _code: os.read(never, 1))
+    assert apart(lambda _tell: {"pid": os.getpid()}, None, LONG)["pid"]
+
+
+@pytest.mark.touches_machine
+def test_a_child_that_says_nothing_is_left_in_time() -> None:
+    never, _writer = os.pipe()
+    with pytest.raises(OSError, match="gave no answer in 0 s"):
+        apart(lambda _tell: {"x": os.read(never, 1)}, None, 0.2)
+
+
+@pytest.mark.touches_machine
+def test_a_child_that_fails_or_dies(capfd: pytest.CaptureFixture[str]) -> None:
+    def fails(_tell: Any) -> dict[str, Any]:
+        raise ValueError("broken")
+
+    with pytest.raises(OSError, match="gave no answer"):
+        apart(fails, None, LONG)
+    assert "rocmdoctor: asking: ValueError: broken" in capfd.readouterr().err
+    with pytest.raises(OSError, match="gave no answer"):
+        apart(lambda _tell: os.kill(os.getpid(), signal.SIGKILL) or {}, None, LONG)
+
+
+@pytest.mark.touches_machine
+def test_the_parent_gives_up_and_the_child_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    never, _writer = os.pipe()
+
+    def collect(tell: Any) -> dict[str, Any]:
+        tell("begun")
+        os.read(never, 1)
+        return {}
+
+    def stop(_key: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        apart(collect, stop, LONG)
+    os.close(writer)
+    assert os.read(reader, 1) == b""  # the child held the other end
+
+
+@pytest.mark.parametrize(
+    ("euid", "number", "found"),
+    [
+        (0, "", False), (0, "0", False), (0, "x", False), (0, "٣", False), (0, "-1", False), (0, "9" * 30, False),
+        (0, "4000000000", False), (1000, "1000", False),
+    ],
+)  # fmt: skip
+def test_who_called(euid: int, number: str, found: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_UID", number)
+    monkeypatch.setattr(os, "geteuid", lambda: euid)
+    assert (calling_user() is not None) is found
+
+
+@pytest.mark.touches_machine
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_under_sudo_the_child_is_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = next((u for u in caller.pwd.getpwall() if u.pw_uid), None)
+    if user is None:
+        pytest.skip("no other user here")
+    monkeypatch.setenv("SUDO_UID", str(user.pw_uid))
+    said = apart(
+        lambda _tell: {"ids": [*os.getresuid(), *os.getresgid()], "home": os.environ["HOME"]}, None, LONG
+    )
+    assert said == {"ids": [user.pw_uid] * 3 + [user.pw_gid] * 3, "home": user.pw_dir}
+    assert os.geteuid() == 0
