@@ -40,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--patience", type=_factor, default=1.0, help="stretches all time limits by this factor"
     )
+    verb.add_argument(
+        "--share", action="store_true", help="mask names, home folders, addresses and serial numbers"
+    )
     verb.add_argument("--json", action="store_true", help="one JSON envelope on stdout, nothing else")
     return parser
 
@@ -54,7 +57,9 @@ def _factor(text: str) -> float:
 def _collect(options: argparse.Namespace) -> int:
     if options.list:
         return taking.show_list(as_json=options.json)
-    code = taking.collect(options.output, options.root, options.patience, as_json=options.json)
+    code = taking.collect(
+        options.output, options.root, options.patience, as_json=options.json, shared=options.share
+    )
     sys.stdout.flush()
     return code
 

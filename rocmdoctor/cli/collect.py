@@ -21,14 +21,23 @@ from rocmdoctor.cli.options import json_option, root_option
     default=1.0,
     help="Stretches all time limits by this factor.",
 )
+@click.option(
+    "--share",
+    "shared",
+    is_flag=True,
+    help="Mask names, home folders, addresses and serial numbers; checks say the same.",
+)
 @json_option
-def command(output: Path | None, root: str | None, listing: bool, patience: float, as_json: bool) -> int:
+def command(
+    output: Path | None, root: str | None, listing: bool, patience: float, shared: bool, as_json: bool
+) -> int:
     """Save what can be asked of this machine, raw, to be judged elsewhere.
 
     Changes nothing. No secret enters: shell and package files are read through patterns, credentials in URLs are cut.
 
     \b
     rocmdoctor collect -o box.json      then: rocmdoctor check --snapshot box.json
+    rocmdoctor collect --share -o box.json   the same for strangers: who and where is masked
     rocmdoctor collect --list           what would be read and run
     ./run collect > box.json            the same on a machine that has only python3
     """
@@ -37,6 +46,6 @@ def command(output: Path | None, root: str | None, listing: bool, patience: floa
     if listing:
         return taking.show_list(as_json=as_json)
     try:
-        return taking.collect(output, root, patience, as_json=as_json)
+        return taking.collect(output, root, patience, as_json=as_json, shared=shared)
     except taking.WrongUseError as error:
         raise click.UsageError(str(error)) from error

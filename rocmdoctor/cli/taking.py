@@ -47,17 +47,22 @@ def _now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def collect(output: Path | None, root: str | None, patience: float, *, as_json: bool) -> int:
+def collect(
+    output: Path | None, root: str | None, patience: float, *, as_json: bool, shared: bool = False
+) -> int:
     """The verb: asks, then writes to `output` or stdout. Raises WrongUseError."""
     with patient() as progress:
         taken = take(root or "/", patience, progress)
+    raw = taken.raw
+    if shared:
+        from rocmdoctor.reports.sharing import share
+
+        raw = share(raw)
     if output is None:
-        sys.stdout.write(
-            envelope("collect", "ok", 0, {"snapshot": taken.raw}) + "\n" if as_json else dumps(taken.raw)
-        )
+        sys.stdout.write(envelope("collect", "ok", 0, {"snapshot": raw}) + "\n" if as_json else dumps(raw))
         return 0
     try:
-        save(output, taken.raw)
+        save(output, raw)
     except OSError as error:
         raise WrongUseError(f"-o: {output} cannot be written: {error.strerror}") from error
     if as_json:
