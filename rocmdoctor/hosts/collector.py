@@ -10,7 +10,6 @@ every question is asked in a daemon thread, every child in a session of its own,
 from __future__ import annotations
 
 import errno
-import fnmatch
 import glob as globbing
 import grp
 import os
@@ -23,11 +22,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Dict
 
+from rocmdoctor.hosts import elf
 from rocmdoctor.hosts.programs import GRACE, child, stop_all, which
+from rocmdoctor.hosts.tree import MAX_FILES, Tree, utf8
 from rocmdoctor.hosts.words import decode, printable, without_secrets
 
 WORKERS = 16
-MAX_FILES = 16384
+MAX_LIBRARIES = 64  # of one pattern
 MAX_BYTES = 64 << 20  # of all files of one pattern together
 Question = Dict[str, Any]
 
@@ -48,91 +49,6 @@ def _why(error: OSError) -> dict[str, Any]:
         why = "error"
     name = errno.errorcode.get(error.errno or 0, type(error).__name__)
     return {"ok": False, "why": why, "detail": name}
-
-
-class Tree:
-    """The files of a machine below `root`; links are followed inside it and cannot climb out."""
-
-    def __init__(self, root: str = "/") -> None:
-        self.root = os.path.abspath(root)
-        self.live = self.root == "/"
-
-    def real(self, path: str) -> str:
-        """The path on this machine of a path on that one. Raises OSError as `open` would."""
-        if self.live:
-            return path
-        done: list[str] = []
-        todo = [p for p in path.split("/") if p]
-        hops = 0
-        while todo:
-            part = todo.pop(0)
-            if part == ".":
-                continue
-            if part == "..":
-                done = done[:-1]
-                continue
-            here = "/".join([self.root, *done, part])
-            try:
-                target = os.readlink(here)
-            except OSError:
-                done.append(part)
-                continue
-            hops += 1
-            if hops > 40:
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-            if target.startswith("/"):
-                done = []
-            todo = [p for p in target.split("/") if p] + todo
-        return "/".join([self.root, *done])
-
-    def read(self, path: str, limit: int) -> tuple[bytes, bool]:
-        """The first `limit` bytes of a regular file and whether there was more. Never waits on a FIFO."""
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-        real = self.real(path)
-        # Asked before it is opened, because to open a device can start something.
-        if not st.S_ISREG(os.stat(real).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", path)
-        with os.fdopen(os.open(real, flags), "rb", 0) as file:
-            if not st.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise OSError(errno.EINVAL, "not a regular file", path)
-            parts: list[bytes] = []
-            size = 0
-            while size <= limit:
-                part = file.read(min(1 << 16, limit + 1 - size))
-                if not part:
-                    break
-                parts.append(part)
-                size += len(part)
-        data = b"".join(parts)
-        return data[:limit], len(data) > limit
-
-    def matches(self, pattern: str) -> list[str]:
-        """Paths that match a pattern in which `*` stands for one part of a name, sorted, at most MAX_FILES."""
-        found = [""]
-        for part in (p for p in pattern.split("/") if p):
-            following = []
-            for folder in found:
-                if not globbing.has_magic(part):
-                    following.append(folder + "/" + part)
-                    continue
-                try:
-                    names = os.listdir(self.real(folder or "/"))
-                except OSError:
-                    continue
-                shape = re.compile(fnmatch.translate(part))
-                # As in a shell, `*` does not match hidden files.
-                names = [n for n in names if part.startswith(".") or not n.startswith(".")]
-                following += [folder + "/" + n for n in sorted(names) if shape.match(n) and _utf8(n)]
-            found = following[:MAX_FILES]
-        return found
-
-
-def _utf8(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _read(tree: Tree, q: Question) -> dict[str, Any]:
@@ -166,6 +82,17 @@ def _glob(tree: Tree, q: Question) -> dict[str, Any]:
             files[path] = _kept(decode(data, more), q["keep"])
             left -= len(data)
     return _globbed(files, unreadable, left)
+
+
+def _elf(tree: Tree, q: Question) -> dict[str, Any]:
+    files: dict[str, str] = {}
+    for path in tree.matches(q["pattern"])[:MAX_LIBRARIES]:
+        try:
+            with tree.opened(path) as file:
+                files[path] = decode(elf.describe(file).encode("utf-8", "backslashreplace"), cut=False)
+        except (OSError, elf.NotElfError):
+            continue
+    return {"ok": True, "files": files}
 
 
 def _globbed(files: dict[str, str], unreadable: dict[str, str], left: int) -> dict[str, Any]:
@@ -236,7 +163,7 @@ def _list(tree: Tree, q: Question) -> dict[str, Any]:
             if len(names) >= MAX_FILES:
                 answer["detail"] = "cut after %d names" % MAX_FILES
                 break
-            if _utf8(entry.name) and "\n" not in entry.name:
+            if utf8(entry.name) and "\n" not in entry.name:
                 mark = "@" if entry.is_symlink() else "/" if entry.is_dir() else ""
                 names.append(entry.name + mark + "\n")
     answer["text"] = "".join(sorted(names))
@@ -275,7 +202,7 @@ def _run(tree: Tree, q: Question) -> dict[str, Any]:
 
 _ASK = {
     "read": _read, "stat": _stat, "link": _link, "list": _list, "glob": _glob, "disk": _disk, "access": _access,
-    "run": _run,
+    "run": _run, "elf": _elf,
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ entries: with zlib, or with the libzstd that every Debian and Ubuntu has, since 
 from __future__ import annotations
 
 import ctypes
-import mmap
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ _PACKED = b"CCOB"
 _HEADERS = {1: "<HIQ", 2: "<HIIQ", 3: "<HQQQ"}
 _FATBIN = ".hip_fatbin"
 _HEAD = 1 << 17  # bytes of a bundle in which its list of entries ends; 64 targets take less than 8 KiB
+_BLOCK = 1 << 22  # bytes read at a time
 _MOST = 4096  # entries, sections and bundles: more of them than that is garbage
 
 _DT_NEEDED, _DT_RPATH, _DT_RUNPATH = 1, 15, 29
@@ -32,13 +33,45 @@ class NotElfError(ValueError):
 def describe(file: Any) -> str:
     """Lines `needed NAME`, `runpath PATH` and `gfx TARGET` of an open binary file. Raises NotElfError, OSError."""
     try:
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return "".join(f"{kind} {value}\n" for kind, value in _facts(data))
+        return "".join(f"{kind} {value}\n" for kind, value in _facts(_Bytes(file.fileno())))
     except (struct.error, ValueError, IndexError) as error:
         raise NotElfError(str(error)) from error
 
 
-def _facts(data: mmap.mmap) -> Iterator[tuple[str, str]]:
+class _Bytes:
+    """A file as bytes. Not mapped into memory: one that shrinks meanwhile would end the whole process."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def part(self, at: int, size: int) -> bytes:
+        """Up to `size` bytes from `at` on."""
+        return os.pread(self._handle, max(0, size), at) if at >= 0 else b""
+
+    def numbers(self, form: str, at: int) -> tuple[int, ...]:
+        """What `form` of the struct module says stands at `at`. Raises struct.error past the end."""
+        return struct.unpack(form, self.part(at, struct.calcsize(form)))
+
+    def text(self, at: int) -> str:
+        """The bytes up to the next NUL."""
+        return self.part(at, 4096).partition(b"\0")[0].decode("utf-8", "backslashreplace")
+
+    def find(self, words: tuple[bytes, ...], at: int, end: int) -> tuple[int, bytes]:
+        """Where the first of the words stands between `at` and `end`, and which; -1 when none does."""
+        overlap = max(map(len, words)) - 1
+        while at < end:
+            block = self.part(at, min(_BLOCK, end - at))
+            if len(block) <= overlap:
+                break
+            found = [(where, word) for word in words if (where := block.find(word)) >= 0]
+            if found:
+                where, word = min(found)
+                return at + where, word
+            at += len(block) - overlap
+        return -1, b""
+
+
+def _facts(data: _Bytes) -> Iterator[tuple[str, str]]:
     table = _sections(data)
     yield from _dynamic(data, table)
     seen = set()
@@ -48,47 +81,43 @@ def _facts(data: mmap.mmap) -> Iterator[tuple[str, str]]:
             yield "gfx", target
 
 
-def _sections(data: mmap.mmap) -> dict[str, tuple[int, int]]:
+def _sections(data: _Bytes) -> dict[str, tuple[int, int]]:
     """Section name to offset and size in bytes."""
-    if data[:6] != b"\x7fELF\x02\x01":
+    if data.part(0, 6) != b"\x7fELF\x02\x01":
         raise NotElfError("no 64-bit little-endian ELF file")
-    (start,) = struct.unpack_from("<Q", data, 0x28)
-    step, count, names_at = struct.unpack_from("<HHH", data, 0x3A)
+    (start,) = data.numbers("<Q", 0x28)
+    step, count, names_at = data.numbers("<HHH", 0x3A)
     if not start or not count:
         return {}
-    rows = [struct.unpack_from("<IIQQQQ", data, start + n * step) for n in range(min(count, _MOST))]
+    rows = [data.numbers("<IIQQQQ", start + n * step) for n in range(min(count, _MOST))]
     names = rows[names_at][4]
-    return {_text(data, names + row[0]): (row[4], row[5]) for row in rows}
+    return {data.text(names + row[0]): (row[4], row[5]) for row in rows}
 
 
-def _text(data: mmap.mmap, start: int) -> str:
-    return data[start : data.find(b"\0", start, start + 4096)].decode("utf-8", "backslashreplace")
-
-
-def _dynamic(data: mmap.mmap, table: dict[str, tuple[int, int]]) -> Iterator[tuple[str, str]]:
+def _dynamic(data: _Bytes, table: dict[str, tuple[int, int]]) -> Iterator[tuple[str, str]]:
     start, size = table.get(".dynamic", (0, 0))
     strings = table.get(".dynstr", (0, 0))[0]
     for at in range(start, start + min(size, 16 * _MOST), 16):
-        tag, value = struct.unpack_from("<QQ", data, at)
+        tag, value = data.numbers("<QQ", at)
         if tag == _DT_NEEDED:
-            yield "needed", _text(data, strings + value)
+            yield "needed", data.text(strings + value)
         elif tag in (_DT_RPATH, _DT_RUNPATH):
-            yield "runpath", _text(data, strings + value)
+            yield "runpath", data.text(strings + value)
 
 
-def _targets(data: mmap.mmap, start: int, size: int) -> Iterator[str]:
+def _targets(data: _Bytes, start: int, size: int) -> Iterator[str]:
     at, end = start, start + size
     for _ in range(_MOST):
-        plain, packed = data.find(_PLAIN, at, end), data.find(_PACKED, at, end)
-        if plain < 0 and packed < 0:
+        at, word = data.find((_PLAIN, _PACKED), at, end)
+        if at < 0:
             return
-        if packed < 0 or 0 <= plain < packed:
-            yield from _entries(data[plain : min(end, plain + _HEAD)])
-            at = plain + len(_PLAIN)
+        if word == _PLAIN:
+            yield from _entries(data.part(at, min(_HEAD, end - at)))
+            at += len(_PLAIN)
         else:
-            head, length = _unpacked(data, packed, end)
+            head, length = _unpacked(data, at, end)
             yield from _entries(head)
-            at = packed + max(length, len(_PACKED))
+            at += max(length, len(_PACKED))
 
 
 def _entries(head: bytes) -> Iterator[str]:
@@ -109,16 +138,17 @@ def _entries(head: bytes) -> Iterator[str]:
             yield name[where:]
 
 
-def _unpacked(data: mmap.mmap, start: int, end: int) -> tuple[bytes, int]:
+def _unpacked(data: _Bytes, start: int, end: int) -> tuple[bytes, int]:
     """The beginning of a compressed bundle, and its whole length in bytes (0 where the header does not say)."""
-    (version,) = struct.unpack_from("<H", data, start + len(_PACKED))
+    (version,) = data.numbers("<H", start + len(_PACKED))
     form = _HEADERS.get(version)
     if form is None:
         return b"", 0
-    fields = struct.unpack_from(form, data, start + len(_PACKED) + 2)
+    fields = data.numbers(form, start + len(_PACKED) + 2)
     body = start + len(_PACKED) + 2 + struct.calcsize(form)
     length = fields[1] if version > 1 else 0
-    packed = data[body : min(end, start + length if length else end)]
+    # A list of entries is packed into far less than this.
+    packed = data.part(body, min(_BLOCK, (start + length if length else end) - body, end - body))
     return (_zstd(packed) if fields[0] == 1 else _zlib(packed)), length
 
 
