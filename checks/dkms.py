@@ -19,21 +19,12 @@ def dkms_tree(dkms: Dkms) -> Verdict:
     """The DKMS tree holds no remains of an earlier driver."""
     stale = [v for v in dkms.versions if v.stale]
     if stale:
-        first = stale[0]
-        gone = first.source or "the source that it was built from"
-        folders = tuple(f"sudo rm -r {TREE}/amdgpu/{v.version}" for v in stale)
-        links = tuple(
-            f"sudo rm -f {TREE}/amdgpu/kernel-{b.kernel}-{b.arch}"
-            for v in stale
-            for b in v.built
-            if b.installed
-        )
-        return fail(
-            f"{TREE}/amdgpu/{first.version}/source/dkms.conf is not there ({gone} is gone): dkms can neither build nor "
-            "remove it, and its older releases list no other module any more",
-            *([f"dkms status: {dkms.complaint}"] if dkms.complaint else []),
+        return _stale(stale, dkms.complaint)
+    if dkms.complaint and not dkms.walked:
+        return warn(
+            f"dkms status complains: {dkms.complaint}",
             remedy=Remedy(
-                "Remove what is left, and build what is wanted.", (*folders, *links, "sudo dkms autoinstall")
+                "Look at what it names below /var/lib/dkms and /usr/src.", ("ls -l /var/lib/dkms/* /usr/src",)
             ),
         )
     if dkms.stale_others and (dkms.versions or dkms.complaint):
@@ -53,6 +44,23 @@ def dkms_tree(dkms: Dkms) -> Verdict:
             remedy=Remedy("Remove it.", tuple(f"sudo dkms remove amdgpu/{v.version} --all" for v in old)),
         )
     return ok(f"amdgpu {names}, with its source")
+
+
+def _stale(stale: list[DkmsVersion], complaint: str) -> Verdict:
+    first = stale[0]
+    gone = first.source or "the source that it was built from"
+    folders = tuple(f"sudo rm -r {TREE}/amdgpu/{v.version}" for v in stale)
+    links = tuple(
+        f"sudo rm -f {TREE}/amdgpu/kernel-{b.kernel}-{b.arch}" for v in stale for b in v.built if b.installed
+    )
+    return fail(
+        f"{TREE}/amdgpu/{first.version}/source/dkms.conf is not there ({gone} is gone): dkms can neither build nor "
+        "remove it, and its older releases list no other module any more",
+        *([f"dkms status: {complaint}"] if complaint else []),
+        remedy=Remedy(
+            "Remove what is left, and build what is wanted.", (*folders, *links, "sudo dkms autoinstall")
+        ),
+    )
 
 
 @check("driver.dkms-built", fault="dkms-build-failure", explained_by=("driver.headers", "driver.dkms-tree"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rocmdoctor.diagnosis import Remedy, Verdict, absent, check, fail, ok, skip, unknown, warn
 from rocmdoctor.facts.dkms import Dkms
 from rocmdoctor.facts.driver import AmdgpuModule, Block, Blocks, KernelTrees
-from rocmdoctor.facts.gpus import Gpu, Gpus
-from rocmdoctor.facts.kernel_log import Hit, KernelFindings
+from rocmdoctor.facts.gpus import Gpus
 from rocmdoctor.facts.kfd import KfdTopology
-from rocmdoctor.facts.system import Inside, Kernel, OsRelease
+from rocmdoctor.facts.left_out import LeftOut, named
+from rocmdoctor.facts.system import Inside, OsRelease
 
 # What can keep amdgpu from running here: a failure of one of them is the cause of a missing driver.
 _CAUSES = (
@@ -23,21 +23,6 @@ _CAUSES = (
     "driver.knows-gpu",
     "hardware.pcie-atomics",
 )
-
-
-def outside(gpus: Gpus) -> tuple[Gpu, ...]:
-    """GPUs that could compute, are not given to another driver, and that the compute driver does not offer."""
-    return tuple(g for g in gpus.capable if g.node is None and g.driver in (None, "amdgpu"))
-
-
-def elsewhere(gpus: Gpus) -> str:
-    """The driver that every GPU is given to, such as vfio-pci for virtual machines; "" when amdgpu may have one."""
-    drivers = {g.driver for g in gpus.capable}
-    return "" if drivers & {None, "amdgpu"} else ", ".join(sorted(filter(None, drivers)))
-
-
-def named(gpus: tuple[Gpu, ...]) -> str:
-    return ", ".join(f"{g.name} at {g.bdf}" for g in gpus)
 
 
 @check("driver.present", rung="driver", required=True, explained_by=_CAUSES)
@@ -63,10 +48,8 @@ def driver_present(
             "no AMD GPU that can compute is there, so there is nothing to drive",
             remedy=Remedy("First the GPU."),
         )
-    if elsewhere(gpus):
-        return absent(
-            f"{named(gpus.capable)} is bound to {elsewhere(gpus)}, not to amdgpu", remedy=_TAKE_BACK
-        )
+    if owner := LeftOut.derive(gpus).owner:
+        return absent(f"{named(gpus.capable)} is bound to {owner}, not to amdgpu", remedy=_TAKE_BACK)
     if module is None or kfd is None:
         return unknown(
             "/sys/module or /sys/class/kfd could not be read: whether the driver runs cannot be told"
@@ -147,7 +130,9 @@ def module_available(
 
 
 @check("driver.not-blacklisted", fault="module-blacklisted")
-def not_blacklisted(settings: Blocks, gpus: Gpus | None, module: AmdgpuModule | None) -> Verdict:
+def not_blacklisted(
+    settings: Blocks, gpus: Gpus | None, left: LeftOut | None, module: AmdgpuModule | None
+) -> Verdict:
     """Nothing keeps amdgpu from being loaded."""
     blocks = settings.all
     if not blocks:
@@ -155,11 +140,11 @@ def not_blacklisted(settings: Blocks, gpus: Gpus | None, module: AmdgpuModule | 
         return ok(f"no blacklist and no boot parameter names amdgpu{said}")
     evidence = [f"{b.where}: {b.text}" for b in blocks]
     first = f"{blocks[0].where} says '{blocks[0].text}'"
-    if gpus is not None and (not gpus.capable or elsewhere(gpus)):
+    if gpus and left and (not gpus.capable or left.owner):
         return skip(f"{first}, and there is no AMD GPU for it", *evidence)
     remedy = _unblock(blocks)
     # A driver in the kernel image is there under nomodeset too, and drives nothing.
-    idle = any(b.hard for b in blocks) and gpus is not None and len(outside(gpus)) == len(gpus.capable)
+    idle = any(b.hard for b in blocks) and left is not None and left.all
     if module and module.loaded and not idle:
         return warn(
             f"{first}: amdgpu is loaded now, but at the next start it may not be", *evidence, remedy=remedy
@@ -202,8 +187,8 @@ def module_loaded(
         return skip("under Windows, Windows drives the GPU")
     if module and module.loaded:
         return ok("/sys/module/amdgpu is there" + ("" if module.live else ", still starting"))
-    if elsewhere(gpus):
-        return skip(f"the GPUs are bound to {elsewhere(gpus)}")
+    if owner := LeftOut.derive(gpus).owner:
+        return skip(f"the GPUs are bound to {owner}")
     bound = [g for g in gpus.capable if g.driver == "amdgpu"]
     if bound:
         return ok(f"amdgpu is bound to {named(tuple(bound))}")
@@ -257,126 +242,3 @@ def kfd_present(module: AmdgpuModule, inside: Inside | None) -> Verdict:
         "the driver runs, but /dev/kfd is not there: nothing makes the device nodes",
         remedy=Remedy("Let udev make them anew.", ("sudo udevadm control --reload", "sudo udevadm trigger")),
     )
-
-
-@check("driver.knows-gpu", fault="unsupported-gfx", after=("gpu.present",))
-def knows_gpu(
-    gpus: Gpus, module: AmdgpuModule | None, found: KernelFindings | None, kernel: Kernel | None
-) -> Verdict:
-    """The compute driver knows every GPU."""
-    missing = outside(gpus)
-    if not missing:
-        return ok("every GPU has a compute node")
-    if module is None or not module.loaded:
-        return skip("the driver is not loaded")
-    if found is None:
-        return unknown(
-            f"no compute node for {named(missing)}, and the kernel log that says why could not be read"
-        )
-    hits = found.of("unknown-device")
-    devices = {h.values["device"] for h in hits if "device" in h.values}
-    guilty = tuple(g for g in missing if g.pci_id.partition(":")[2] in devices)
-    if not hits or (devices and not guilty):
-        return ok("the kernel log names no GPU that the driver does not know")
-    release = kernel.release if kernel else "this kernel"
-    why = f"the compute driver of {release} does not know {named(guilty or missing)}"
-    remedy = Remedy(
-        "Boot a newer kernel, or install an amdgpu-dkms that knows this GPU; what has no gfx target in ROCm stays out.",
-    )
-    evidence = _lines(hits)
-    others = len(missing) < len(gpus.capable)
-    return warn(why, *evidence, remedy=remedy) if others else fail(why, *evidence, remedy=remedy)
-
-
-def _lines(hits: tuple[Hit, ...]) -> tuple[str, ...]:
-    return tuple(f"kernel: {h.line}" + (f" ({h.count} times)" if h.count > 1 else "") for h in hits[:6])
-
-
-@check("driver.firmware", fault="firmware-missing", after=("gpu.present",))
-def firmware(
-    gpus: Gpus, module: AmdgpuModule | None, found: KernelFindings | None, system: OsRelease | None
-) -> Verdict:
-    """The firmware of every GPU was found."""
-    missing = outside(gpus)
-    if not missing:
-        optional = found.of("firmware") if found else ()
-        said = f"; {len(optional)} optional file(s) were not there" if optional else ""
-        return ok(f"every GPU came up{said}", *_lines(optional))
-    if found is None:
-        return unknown(
-            f"no compute node for {named(missing)}, and the kernel log that says why could not be read"
-        )
-    hits = found.of("firmware")
-    if not hits:
-        return ok(
-            "the kernel log misses no firmware" + ("" if found.whole else ", as far as it reaches back")
-        )
-    files = ", ".join(dict.fromkeys(f"/lib/firmware/{h.values['file']}" for h in hits))
-    return fail(
-        f"the kernel did not find {files}, and {named(missing)} did not come up",
-        *_lines(hits),
-        remedy=_firmware_remedy(system, dkms=bool(module and module.dkms)),
-    )
-
-
-def _firmware_remedy(system: OsRelease | None, *, dkms: bool) -> Remedy:
-    family = system.family if system else ()
-    if dkms:
-        return Remedy(
-            "Install the firmware that belongs to AMD's DKMS driver, and rebuild the initial RAM disk.",
-            ("sudo apt install --reinstall amdgpu-dkms-firmware", "sudo update-initramfs -u", "sudo reboot"),
-        )
-    package = "linux-firmware" if "ubuntu" in family else "firmware-amd-graphics"
-    told = "" if "ubuntu" in family else " It is in Debian's component non-free-firmware."
-    if family and "debian" not in family:
-        return Remedy(
-            "Install your distribution's linux-firmware package, rebuild the initial RAM disk, reboot."
-        )
-    return Remedy(
-        f"Install the firmware, and rebuild the initial RAM disk.{told}",
-        (f"sudo apt install {package}", "sudo update-initramfs -u", "sudo reboot"),
-    )
-
-
-@check(
-    "driver.kernel-log",
-    fault="gpu-reset",
-    after=("gpu.present",),
-    explained_by=("driver.firmware", "driver.secure-boot"),
-)
-def kernel_log(gpus: Gpus, found: KernelFindings) -> Verdict:
-    """The kernel log tells of no GPU that failed to start, hung or was lost."""
-    symbols = found.of("module-symbols")
-    missing = outside(gpus)
-    if symbols and missing:
-        return fail(
-            f"module {symbols[0].values['module']} does not fit the running kernel: {symbols[0].values['symbol']}",
-            *_lines(symbols),
-            remedy=Remedy(
-                "Build the driver anew for this kernel.", ("sudo dkms autoinstall", "sudo modprobe amdgpu")
-            ),
-            fault="dkms-build-failure",
-        )
-    dead = found.of("init-failed", "gpu-lost")
-    if dead and (missing or found.of("gpu-lost")):
-        return fail(
-            f"a GPU did not start or was lost since the last boot: {dead[0].line}",
-            *_lines(dead + found.of("reset")),
-            remedy=Remedy(
-                "Switch the machine off and on, since a lost GPU seldom returns by itself. When it happens again, look at "
-                "power supply, cooling, PCIe risers and the GPU's firmware.",
-            ),
-        )
-    resets = found.of("reset")
-    if resets:
-        return warn(
-            "the kernel log tells of a ring timeout or a reset since the last boot: work on the GPU was lost",
-            *_lines(resets),
-            remedy=Remedy(
-                "Look at the lines before them for the program or the fault that caused them.",
-                ("sudo dmesg",),
-            ),
-        )
-    soft = found.of("recovered", "init-failed")
-    reach = "" if found.whole else ", as far as it reaches back"
-    return ok(f"nothing of the kind in the kernel log{reach}", *_lines(soft))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown, warn
-from rocmdoctor.facts.gpus import Gpu, Gpus, GpuTable
+from rocmdoctor.facts.gpus import Gpus, GpuTable
 from rocmdoctor.facts.kernel_log import KernelFindings
+from rocmdoctor.facts.left_out import LeftOut, named
 from rocmdoctor.facts.links import Hop, PciLinks
 from rocmdoctor.facts.ras import ErrorCount, RasCounters
 
@@ -12,44 +13,36 @@ from rocmdoctor.facts.ras import ErrorCount, RasCounters
 _NONSENSE = 0xFFFF0
 
 
-@check("hardware.pcie-atomics", fault="pcie-atomics", after=("gpu.present",))
-def pcie_atomics(gpus: Gpus, found: KernelFindings | None) -> Verdict:
+@check("hardware.pcie-atomics", fault="pcie-atomics")
+def pcie_atomics(gpus: Gpus | None, left: LeftOut | None, found: KernelFindings | None) -> Verdict:
     """The PCI bus forwards the atomic operations that the compute driver asks for."""
-    missing = tuple(g for g in gpus.capable if g.node is None and g.driver in (None, "amdgpu"))
-    if not missing:
-        return ok("the compute driver accepted every GPU that it was given")
-    if found is None:
-        return unknown(
-            f"{_named(missing)}: no compute node, and the kernel log that says why could not be read"
-        )
-    hits = found.of("no-atomics")
+    hits = found.of("no-atomics") if found else ()
+    if left and not left.gpus:
+        return ok("the compute driver left no GPU out")
+    if left is None and not hits:
+        return unknown("neither the PCI bus nor /sys/class/kfd could be read")
+    if found is None and left:
+        return unknown(f"{left.named}: no compute node, and the kernel log that says why could not be read")
     if not hits:
-        return ok(
-            "the kernel log rejects no GPU for that reason"
-            + ("" if found.whole else ", as far as it reaches back")
-        )
+        reach = "" if found and found.whole else ", as far as it reaches back"
+        return ok(f"the kernel log rejects no GPU for that reason{reach}")
     devices = {h.values["device"] for h in hits}
-    guilty = tuple(g for g in missing if _device(g) in devices)
-    if not guilty:
+    guilty = left.of(devices) if left else ()
+    if left and not guilty:
         return ok("the kernel rejected only devices that are not wanted for computing")
     lines = [f"kernel: {h.line}" for h in hits]
-    remedy = Remedy(
-        "Move the card to a slot that is wired to the processor: neither behind the chipset, nor on a riser or switch "
-        "without atomics. In a virtual machine, pass the whole root port through. No software cures it.",
-    )
-    why = f"the way to {_named(guilty)} forwards no PCIe atomics, so the compute driver left it out"
-    working = {_device(g) for g in gpus.capable if g.node is not None}
+    name = named(guilty) or f"GPU {hits[0].values['vendor']}:{hits[0].values['device']}"
+    why = f"the way to {name} forwards no PCIe atomics, so the compute driver left it out"
+    working = {g.pci_id.partition(":")[2] for g in gpus.capable if g.node is not None} if gpus else set()
     if working and not working & devices:
-        return warn(f"{why}; other GPUs work", *lines, remedy=remedy)
-    return fail(why, *lines, remedy=remedy)
+        return warn(f"{why}; other GPUs work", *lines, remedy=_OTHER_SLOT)
+    return fail(why, *lines, remedy=_OTHER_SLOT)
 
 
-def _device(gpu: Gpu) -> str:
-    return gpu.pci_id.partition(":")[2]
-
-
-def _named(gpus: tuple[Gpu, ...]) -> str:
-    return ", ".join(f"{g.name} at {g.bdf}" for g in gpus)
+_OTHER_SLOT = Remedy(
+    "Move the card to a slot that is wired to the processor: neither behind the chipset, nor on a riser or switch "
+    "without atomics. In a virtual machine, pass the whole root port through. No software cures it.",
+)
 
 
 @check("hardware.ras", fault="ras-ecc", after=("gpu.present",))
@@ -178,5 +171,5 @@ def supported(gpus: Gpus, table: GpuTable) -> Verdict:
             remedy=Remedy(told.strip()),
         )
     if unknown_ones:
-        return unknown(f"no gfx target is known for {_named(tuple(unknown_ones))}")
+        return unknown(f"no gfx target is known for {named(unknown_ones)}")
     return ok(f"{', '.join(n for n in names if n)}: named in AMD's support tables")
