@@ -6,10 +6,12 @@ from typing import Any
 
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.diagnosis.runner import Diagnosis
+from rocmdoctor.facts.driver import AmdgpuModule
 from rocmdoctor.facts.gpus import Gpu, Gpus
 from rocmdoctor.facts.rocm import RocmInstalls
 from rocmdoctor.facts.system import Hardware, Inside, Kernel, OsRelease
 from rocmdoctor.facts.tools import QUESTIONS, Tool, Tools
+from rocmdoctor.facts.torch_files import TorchFiles
 from rocmdoctor.model import Remedy, Verdict
 
 
@@ -32,7 +34,9 @@ def facts_of(known: Known) -> dict[str, Any]:
         "xgmi_hives": gpus.hives if gpus else None,
         "os": _os(known.maybe(OsRelease)),
         "kernel": _kernel(known.maybe(Kernel)),
+        "driver": _driver(known.maybe(AmdgpuModule)),
         "rocm": _rocm(known.maybe(RocmInstalls)),
+        "torch": _torch(known.maybe(TorchFiles)),
         "tools": _tools(known.maybe(Tools)),
         "host": _host(known.maybe(Hardware), known.maybe(Inside)),
     }
@@ -94,6 +98,12 @@ def _kernel(fact: Kernel | None) -> dict[str, Any] | None:
     return {"release": fact.release, "cmdline": list(fact.cmdline)} if fact else None
 
 
+def _driver(fact: AmdgpuModule | None) -> dict[str, Any] | None:
+    if fact is None:
+        return None
+    return {"loaded": fact.loaded, "version": fact.version or None, "dkms": fact.dkms, "kfd": fact.kfd_node}
+
+
 def _rocm(fact: RocmInstalls | None) -> dict[str, Any] | None:
     if fact is None:
         return None
@@ -102,6 +112,18 @@ def _rocm(fact: RocmInstalls | None) -> dict[str, Any] | None:
         for i in fact.installs
     ]
     return {"version": fact.version, "installs": installs}
+
+
+def _torch(fact: TorchFiles | None) -> dict[str, Any] | None:
+    if fact is None:
+        return None
+    torch = fact.first
+    return {
+        "version": torch.version if torch else None,
+        "hip": torch.hip if torch else None,
+        "cuda": torch.cuda if torch else None,
+        "path": torch.site if torch else None,
+    }
 
 
 def _tools(fact: Tools | None) -> dict[str, Any]:
