@@ -53,6 +53,13 @@ if TYPE_CHECKING:
 )
 @click.option("-q", "--quiet", is_flag=True, help="Only what is wrong.")
 @click.option("--no-color", is_flag=True, help="Plain text; NO_COLOR does the same.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "markdown"]),
+    default="text",
+    help="json is --json; markdown is for an issue or a forum, with names and addresses masked.",
+)
 @json_option
 def command(
     snapshot: Path | None,
@@ -67,6 +74,7 @@ def command(
     verbose: int,
     quiet: bool,
     no_color: bool,
+    form: str,
     as_json: bool,
 ) -> int:
     """Say how far this machine is from fine-tuning, what is wrong first, and what cures it.
@@ -79,9 +87,13 @@ def command(
     rocmdoctor check --only 'driver.*' -v       some checks, with their evidence
     rocmdoctor check --snapshot box.json        a machine saved with 'rocmdoctor collect'
     rocmdoctor check --root /mnt                a mounted disk image
+    rocmdoctor check --format markdown          a page to post in an issue
     """
     if snapshot is not None and root is not None:
         raise click.UsageError("--snapshot and --root both say where to look; give one")
+    if as_json and form == "markdown":
+        raise click.UsageError("--json and --format markdown are two formats; give one")
+    as_json = as_json or form == "json"
     from rocmdoctor.cli.running import Judge, select
     from rocmdoctor.model import Wish
 
@@ -92,6 +104,8 @@ def command(
     if jobs is not None:
         raise click.UsageError("--jobs is for a folder of snapshots: give one with --snapshot DIR")
     taken = _taken(snapshot, root, patience)
+    if form == "markdown":
+        return _markdown(judge, taken, chosen)
     outcome = judge.judge(taken, chosen)
     if as_json:
         click.echo(outcome.envelope())
@@ -103,6 +117,18 @@ def command(
         page = report(outcome.diagnosis, outcome.known, taken, paint, width, verbose, quiet=quiet)
         # The page is painted for this terminal already; click would strip the colours from a pipe.
         click.echo(page, color=True)
+    return outcome.diagnosis.exit_code
+
+
+def _markdown(judge: Judge, taken: Snapshot, chosen: set[str]) -> int:
+    """The page is made to be posted, so it is made from a masked snapshot."""
+    from rocmdoctor.hosts.replay import from_raw
+    from rocmdoctor.reports.markdown import markdown
+    from rocmdoctor.reports.sharing import share
+
+    masked = from_raw(share(taken.raw))
+    outcome = judge.judge(masked, chosen)
+    click.echo(markdown(outcome.diagnosis, outcome.known, masked), nl=False)
     return outcome.diagnosis.exit_code
 
 

@@ -106,7 +106,8 @@ def summary(line: str) -> str:
     return ladder + (f" — first cause: {causes[0]}" if causes else "")
 
 
-def _machine(page: _Page, known: Known) -> None:
+def machine_line(known: Known) -> str:
+    """System, kernel, size and what it runs inside of."""
     os, kernel, hardware = known.maybe(OsRelease), known.maybe(Kernel), known.maybe(Hardware)
     inside = known.maybe(Inside)
     parts = [os.name if os else "unknown system"]
@@ -118,7 +119,11 @@ def _machine(page: _Page, known: Known) -> None:
         parts.append(f"inside {inside.container}")
     if inside and inside.wsl:
         parts.append("under WSL")
-    page.head("Machine", " · ".join(parts))
+    return " · ".join(parts)
+
+
+def _machine(page: _Page, known: Known) -> None:
+    page.head("Machine", machine_line(known))
     gpus = known.maybe(Gpus)
     if gpus is None:
         page.head("GPUs", "unknown")
