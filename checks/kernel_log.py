@@ -96,7 +96,9 @@ def kernel_log(gpus: Gpus | None, left: LeftOut | None, found: KernelFindings | 
     if gpus is not None and not gpus.capable and not lost:
         return skip("no AMD GPU that the log could speak of")
     if found is None:
-        return unknown("the kernel log could not be read: run the check with sudo, or join group adm")
+        return unknown(
+            "run:dmesg: the kernel log could not be read; where only rights are missing, run the check with sudo"
+        )
     missing = left is None or bool(left.gpus)
     symbols = found.of("module-symbols")
     if symbols and missing:
