@@ -440,9 +440,9 @@ def test_nobody_is_left_behind_when_the_user_has_had_enough(tmp_path: Path) -> N
         readers.append(os.open(fifo, os.O_RDONLY))  # returns when the hanging program has opened its end
         raise KeyboardInterrupt
 
-    hanging = shell(f"exec 9> {fifo}; exec cat < /dev/zero > /dev/null")
+    hanging = shell(f"exec 9> {fifo}; exec cat < /dev/zero > /dev/null", timeout=10 * LONG)
     with pytest.raises(KeyboardInterrupt):
-        ask([as_question(hanging), as_question(Stat("/"))], deadline=LONG, progress=stop)
+        ask([as_question(hanging), as_question(Stat("/"))], deadline=10 * LONG, progress=stop)
     assert os.read(readers[0], 1) == b""
     os.close(readers[0])
 
