@@ -75,6 +75,7 @@ def test_files_that_only_hold_environment_export_all() -> None:
         "export HSA_OVERRIDE_GFX_VERSION=10.3.0 HF_TOKEN={0}; echo x",
         "export HF_TOKEN={0} HSA_OVERRIDE_GFX_VERSION=10.3.0",
         'export ROCM_PATH="/opt/rocm HF_TOKEN={0}',
+        'export ROCM_PATH="/opt/rocm {0}',
         'export ROCM_PATH="/opt/rocm"; export HF_TOKEN="{0}"',
         "export ROCM_PATH=$(fetch --token {0})",
         "export ROCM_PATH=`fetch {0}`",
