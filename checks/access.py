@@ -73,10 +73,20 @@ def _login_again(name: str) -> Remedy:
     )
 
 
-def _join(name: str, session: Session | None) -> Remedy:
+def _join(name: str, session: Session | None, groups: Groups | None) -> Remedy:
     user = session.name if session and session.name else "$USER"
-    groups = "render,video" if name in ("render", "video") else f"{name},render,video"
-    return Remedy("Join the groups, then log out and in again.", (f"sudo usermod -a -G {groups} {user}",))
+    there = {g.name for g in groups.all} if groups else {"render", "video"}
+    if name.isdigit() and "render" in there:
+        return Remedy(f"No group has the number {name}: let udev give the nodes to group render anew.", _UDEV)
+    make: tuple[str, ...] = ()
+    if name.isdigit():
+        make = (f"sudo groupadd --system --gid {name} render",)
+        name = "render"
+    wanted = dict.fromkeys((name, *(n for n in ("render", "video") if n in there)))
+    text = "Join the groups, then log out and in again."
+    return Remedy(
+        f"Make the group. {text}" if make else text, (*make, f"sudo usermod -a -G {','.join(wanted)} {user}")
+    )
 
 
 def _not_permitted(
@@ -99,7 +109,7 @@ def _not_permitted(
         why = f"mode {node.mode:04o} gives the group no read and write, 0660 is wanted: udev's rules did not run on it"
         return why, Remedy("Let udev set owner and mode again.", _UDEV), None
     if session is None or groups is None:
-        return "who asks, and with which groups, could not be read", _join(node.group, session), None
+        return "who asks, and with which groups, could not be read", _join(node.group, session, groups), None
     if gid in session.gids:
         why = f"group {node.group} is in this session, so an access list or a security module forbids it"
         return why, Remedy("Look at the access list and at the log of the security module.", _LISTS), None
@@ -110,7 +120,7 @@ def _not_permitted(
         number = f" ({gid})" if gid is not None and str(gid) != node.group else ""
         why = f"the container's user is not in group {node.group}{number}, the number that owns the node on the host"
         return why, _container_flags(inside, gid), _FLAGS
-    return f"{session.who} is not in group {node.group}", _join(node.group, session), None
+    return f"{session.who} is not in group {node.group}", _join(node.group, session, groups), None
 
 
 _UDEV = (
@@ -269,7 +279,7 @@ def session_groups(
             "allows it, remote and batch sessions have no access",
             node.shown,
         )
-    return warn(f"{session.who} is not in group {name}", node.shown, remedy=_join(name, session))
+    return warn(f"{session.who} is not in group {name}", node.shown, remedy=_join(name, session, groups))
 
 
 @check("access.container-devices", fault=_FLAGS, explained_by=("driver.kfd-present",))

@@ -22,8 +22,11 @@ def _places(found: list[Assignment]) -> str:
     return ", ".join(f"line {a.line} of {a.file}" for a in found)
 
 
-def _unset(names: list[str], files: ShellFiles | None) -> Remedy:
-    found = [a for name in names for a in _set_in(files, name)]
+def _unset(names: list[str], files: ShellFiles | None, env: Environment) -> Remedy:
+    """Lines of files are named where they give the value that is in use, or one that they compute."""
+    found = [
+        a for n in names for a in _set_in(files, n) if n not in env.values or a.value in (env.values[n], None)
+    ]
     where = f" and take out {_places(found)}" if found else " and take it out of what starts this session"
     return Remedy(f"Unset it{where}.", tuple(f"unset {name}" for name in names))
 
@@ -97,16 +100,18 @@ def hsa_override(env: Environment, files: ShellFiles | None, gpus: Gpus, table: 
     others = tuple(dict.fromkeys(text for _, text, _ in found if text != first))
     names = sorted({name for grade, _, name in found if grade == worst})
     if worst == "fail":
-        return fail(first, *others, remedy=_fitting(names, gpus, table, files))
+        return fail(first, *others, remedy=_fitting(names, gpus, table, files, env))
     if worst == "warn":
-        return warn(first, *others, remedy=_fitting(names, gpus, table, files))
+        return warn(first, *others, remedy=_fitting(names, gpus, table, files, env))
     return ok(first, *others)
 
 
-def _fitting(names: list[str], gpus: Gpus, table: GpuTable, files: ShellFiles | None) -> Remedy:
+def _fitting(
+    names: list[str], gpus: Gpus, table: GpuTable, files: ShellFiles | None, env: Environment
+) -> Remedy:
     targets = [table.targets.get(g.gfx or "") for g in gpus.discrete]
     wanted = {t.override if t and not t.official else "" for t in targets}
-    remedy = _unset(names, files)
+    remedy = _unset(names, files, env)
     value = wanted.pop() if len(wanted) == 1 else ""
     if not value:
         return remedy
@@ -160,14 +165,14 @@ def visible_devices(env: Environment, files: ShellFiles | None, gpus: Gpus) -> V
     for name, value in values.items():
         if not value.strip():
             why = f"{name} is set and empty, which hides every GPU: ROCr from all programs, the others from torch"
-            return fail(why, *shown, remedy=_unset([name], files))
+            return fail(why, *shown, remedy=_unset([name], files, env))
     hip, cuda = values.get("HIP_VISIBLE_DEVICES"), values.get("CUDA_VISIBLE_DEVICES")
     verdict = _selection(values, nodes, shown)
     if verdict is not None:
         return verdict
     if hip is not None and cuda is not None and hip != cuda:
         why = f"HIP_VISIBLE_DEVICES={hip} and CUDA_VISIBLE_DEVICES={cuda} differ: HIP takes the first, other programs the second"
-        return warn(why, *shown, remedy=_unset(["CUDA_VISIBLE_DEVICES"], files))
+        return warn(why, *shown, remedy=_unset(["CUDA_VISIBLE_DEVICES"], files, env))
     return _order(values, nodes, shown)
 
 
@@ -227,14 +232,14 @@ def rocm_paths(
     for name, value in roots.items():
         if pointed.folders.get(value.rstrip("/") or "/") is False:
             why = f"{name}={value}, and there is no such folder: builds look there first and find no ROCm"
-            remedy = _unset([name], files)
+            remedy = _unset([name], files, env)
             return fail(why, remedy=remedy) if computes else warn(why, remedy=remedy)
     homes = {n: v for n, v in roots.items() if n != "HIP_PATH"}
     if len({pointed.real(v) for v in homes.values()}) > 1:
         why = " and ".join(f"{n}={v}" for n, v in homes.items())
         return warn(
             f"{why} differ: torch takes the first, hipcc the second, and builds mix two ROCm",
-            remedy=_unset(list(homes), files),
+            remedy=_unset(list(homes), files, env),
         )
     later = [
         a for n in ("ROCM_HOME", "ROCM_PATH", "HIP_PATH") for a in _set_in(files, n) if n not in env.values
@@ -243,7 +248,7 @@ def rocm_paths(
     cuda = [n for n in ("CUDA_HOME", "CUDA_PATH") if env.values.get(n)]
     if cuda and computes and pci is not None and not pci.nvidia:
         why = f"{cuda[0]}={env.values[cuda[0]]} on a machine without an NVIDIA GPU: builds take it for a CUDA machine"
-        return warn(why, *shown, remedy=_unset(cuda, files), fault="nvidia-leftovers")
+        return warn(why, *shown, remedy=_unset(cuda, files, env), fault="nvidia-leftovers")
     if not roots:
         return ok("none of them is set; /opt/rocm and PATH decide", *shown)
     return ok(", ".join(f"{n}={v}" for n, v in roots.items()), *shown)
@@ -263,7 +268,7 @@ def ld_library_path(
     if gone:
         return warn(
             f"LD_PRELOAD names {', '.join(gone)}, which is not there: every program complains and goes without it",
-            remedy=_unset(["LD_PRELOAD"], files),
+            remedy=_unset(["LD_PRELOAD"], files, env),
         )
     if not env.values.get("LD_LIBRARY_PATH"):
         later = _set_in(files, "LD_LIBRARY_PATH")
