@@ -90,6 +90,7 @@ def test_any_text_is_read_or_unknown(text: str) -> None:
         ("rocm-libs", "5.3.3.50303-99~22.04", "amd", "5.3.3"),
         ("hip-runtime-amd", "6.2.41134.60204-139~22.04", "amd", "6.2.4"),
         ("rocm-cmake", "0.14.0.70204-93~24.04", "amd", "7.2.4"),
+        ("rocm-core", "6.12.3.61203-1~24.04", "amd", "6.12.3"),
         ("amdgpu-dkms", "1:6.8.5.60202-2041575.24.04", "amd", "6.2.2"),
         ("amdrocm-core-sdk7.14-gfx1100", "7.14.0-1", "amd", "7.14.0"),
         ("rocminfo", "5.0.0-1", "distribution", None),
