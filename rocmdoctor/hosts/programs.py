@@ -17,6 +17,7 @@ GRACE = 0.1
 # Children that outlived SIGKILL; kept so that their finalizers stay silent.
 _ABANDONED: list[subprocess.Popen[bytes]] = []
 _RUNNING: set[int] = set()
+_STOPS = [0]
 
 
 def which(program: str) -> str | None:
@@ -33,13 +34,15 @@ def which(program: str) -> str | None:
 
 def child(argv: list[str], timeout: float, limit: int) -> tuple[int | None, str, str]:
     """Exit code (None: it hung), stdout and stderr, `limit` bytes of each. Returns in `timeout` + 2 x GRACE."""
+    stops = _STOPS[0]
     env = dict(os.environ, LC_ALL="C", LANGUAGE="C", TERM="dumb")
     proc = subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd="/",
         start_new_session=True,
     )  # fmt: skip
     _RUNNING.add(proc.pid)
-    until = time.monotonic() + timeout
+    # One that was started while all were being stopped stops itself.
+    until = time.monotonic() + timeout if _STOPS[0] == stops else 0.0
     texts = _drain(proc, until, limit)
     ended = _has_ended(proc.pid)
     # Grandchildren of a child that ended by itself are stopped too: nothing that we started stays behind. The child
@@ -58,6 +61,7 @@ def child(argv: list[str], timeout: float, limit: int) -> tuple[int | None, str,
 
 def stop_all() -> None:
     """Stops what still runs, for a caller that will not wait for its threads."""
+    _STOPS[0] += 1
     for pid in list(_RUNNING):
         _kill(pid)
 

@@ -447,6 +447,21 @@ def test_nobody_is_left_behind_when_the_user_has_had_enough(tmp_path: Path) -> N
     os.close(readers[0])
 
 
+@pytest.mark.touches_machine
+def test_a_program_that_is_started_while_all_are_stopped_stops_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = programs.subprocess.Popen
+
+    def start(*more: Any, **named: Any) -> Any:
+        proc = plain(*more, **named)
+        programs.stop_all()
+        return proc
+
+    monkeypatch.setattr(programs.subprocess, "Popen", start)
+    assert programs.child(["/bin/sh", "-c", "exec cat < /dev/zero > /dev/null"], 10 * LONG, 100)[0] is None
+
+
 def _runs(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
