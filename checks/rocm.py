@@ -159,7 +159,15 @@ def _overridden(real: str, shown: str, name: str, table: GpuTable) -> Verdict:
     return fail(f"{what}; code for {shown} does not run on {real}", remedy=remedy, fault="hsa-override-wrong")
 
 
-@check("rocm.rocminfo", explained_by=("driver.present",))
+@check(
+    "rocm.rocminfo",
+    explained_by=(
+        "driver.present",
+        "driver.kfd-access",
+        "environment.hsa-override",
+        "environment.visible-devices",
+    ),
+)
 def rocminfo(
     tools: Tools, gpus: Gpus | None, inside: Inside | None, table: GpuTable, rocm: RocmTable
 ) -> Verdict:
