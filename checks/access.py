@@ -202,6 +202,8 @@ def render_nodes(
     guessed = False
     for minor, gpu in wanted.items():
         node = nodes.renders.get(minor)
+        if node is None and not nodes.live:
+            return unknown(f"/dev/dri/renderD{minor} is not in this tree, and no running system was asked")
         opens = node.opened if node else False
         if node is not None and opens is None:
             opens, guessed = (_allowed_by_mode(node, session, groups) if session else None), True
@@ -287,6 +289,8 @@ def container_devices(nodes: DeviceNodes, inside: Inside, driver: HostDriver, gp
     """The container was given the devices of the host's GPUs."""
     if not inside.container:
         return skip("not inside a container")
+    if not nodes.live:
+        return unknown("no running container was asked")
     if not driver.loaded:
         return skip("the host's kernel does not run amdgpu")
     missing = [path for path, there in (("/dev/kfd", nodes.kfd), ("/dev/dri", nodes.dri)) if not there]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, warn
+from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown, warn
 from rocmdoctor.facts.access import Session
 from rocmdoctor.facts.gpus import Gpu, Gpus, GpuTable
 from rocmdoctor.facts.pci import PciDisplays
@@ -75,15 +75,16 @@ def _values(name: str, env: Environment, files: ShellFiles | None) -> list[tuple
 
 
 @check("environment.hsa-override", fault="hsa-override-wrong")
-def hsa_override(env: Environment, files: ShellFiles | None, gpus: Gpus, table: GpuTable) -> Verdict:
+def hsa_override(env: Environment | None, files: ShellFiles | None, gpus: Gpus, table: GpuTable) -> Verdict:
     """HSA_OVERRIDE_GFX_VERSION is not set, or fits the GPU.
 
     It makes the runtime take a GPU for another one. On GPUs that ROCm supports it only does harm.
     """
     if not gpus.capable:
         return skip("no AMD GPU that it could concern")
+    asked = env is not None
+    env = env or Environment({})
     found: list[tuple[str, str, str]] = []
-    used: set[str] = set()
     for gpu in gpus.capable:
         own = f"{OVERRIDE}_{gpu.node}"
         name = own if gpu.node is not None and own in env.values else OVERRIDE
@@ -92,7 +93,8 @@ def hsa_override(env: Environment, files: ShellFiles | None, gpus: Gpus, table: 
             if grade == "fail" and gpu not in gpus.discrete and _target_of(value):
                 grade = "warn"
             found.append((grade, f"{name}={value} ({where}): {why}", name))
-            used.add(name)
+    if not found and not asked:
+        return unknown("no process was asked for its variables, and no file that was read exports it")
     if not found:
         return _not_exported(_set_in(files, OVERRIDE), gpus, table)
     worst = next(g for g in ("fail", "warn", "idle", "ok") if any(f[0] == g for f in found))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from rocmdoctor.diagnosis import Remedy, Verdict, check, ok, skip, warn
+from rocmdoctor.diagnosis import Remedy, Verdict, check, ok, skip, unknown, warn
 from rocmdoctor.facts.gpus import Gpu, Gpus
 from rocmdoctor.facts.host import HostTable, Iommu, PeerSupport, Settings, size_in_words
 from rocmdoctor.facts.system import Hardware, Inside, Kernel
+
+_NO_SETTINGS = "the settings of a running kernel are not here"
 
 
 def _boot_parameter(words: str) -> Remedy:
@@ -20,7 +22,7 @@ def _boot_parameter(words: str) -> Remedy:
 
 @check("host.iommu", fault="iommu")
 def iommu(
-    iommu: Iommu | None, kernel: Kernel, gpus: Gpus, hardware: Hardware | None, table: HostTable
+    iommu: Iommu | None, kernel: Kernel | None, gpus: Gpus, hardware: Hardware | None, table: HostTable
 ) -> Verdict:
     """Where GPUs talk to each other, the IOMMU does not translate their transfers.
 
@@ -30,7 +32,7 @@ def iommu(
         return skip("no AMD GPU that it could concern")
     threads = table.value("iommu-threads")
     if iommu is None:
-        if "iommu=pt" in kernel.cmdline:
+        if kernel is not None and "iommu=pt" in kernel.cmdline:
             return ok("iommu=pt is on the kernel command line")
         return skip("/sys/class/iommu could not be read")
     if not iommu.active:
@@ -45,7 +47,7 @@ def iommu(
         return ok("no IOMMU works here, so nothing is translated")
     domains = {g.bdf: iommu.domains.get(g.bdf) for g in gpus.discrete}
     shown = tuple(f"{bdf}: {kind or 'kind unknown'}" for bdf, kind in domains.items())
-    through = "iommu=pt" in kernel.cmdline
+    through = kernel is not None and "iommu=pt" in kernel.cmdline
     translated = [bdf for bdf, kind in domains.items() if (kind != "identity" if kind else not through)]
     if not translated:
         return ok("the IOMMU passes the GPUs' transfers through", *shown)
@@ -91,12 +93,14 @@ def _hidden(gpu: Gpu) -> bool:
 
 
 @check("host.pci-realloc")
-def pci_realloc(kernel: Kernel, gpus: Gpus, inside: Inside | None, table: HostTable) -> Verdict:
+def pci_realloc(kernel: Kernel | None, gpus: Gpus, inside: Inside | None, table: HostTable) -> Verdict:
     """The kernel leaves the bus addresses of large accelerators as the firmware set them."""
     if not table.applies("pci-realloc", gpus):
         return skip("asked of MI300X and MI300A only")
     if inside is not None and inside.container:
         return skip("a matter of the container's host")
+    if kernel is None:
+        return unknown("the kernel command line could not be read")
     if any("realloc=off" in word for word in kernel.cmdline if word.startswith("pci=")):
         return ok("pci=realloc=off is on the kernel command line")
     return warn(
@@ -127,10 +131,12 @@ def peer_to_peer(support: PeerSupport | None, gpus: Gpus, inside: Inside | None,
 
 
 @check("host.numa-balancing")
-def numa_balancing(settings: Settings, gpus: Gpus, table: HostTable) -> Verdict:
+def numa_balancing(settings: Settings | None, gpus: Gpus, table: HostTable) -> Verdict:
     """The kernel does not move memory between NUMA nodes while GPUs work."""
     if not table.applies("numa-balancing", gpus):
         return skip("asked with several GPUs only")
+    if settings is None:
+        return unknown(_NO_SETTINGS)
     if settings.numa_balancing is None or settings.numa_nodes < 2:
         return ok("there is one NUMA node, or the kernel does not balance at all")
     if settings.numa_balancing == 0:
@@ -148,10 +154,12 @@ def numa_balancing(settings: Settings, gpus: Gpus, table: HostTable) -> Verdict:
 
 
 @check("host.hugepages")
-def hugepages(settings: Settings, gpus: Gpus, table: HostTable) -> Verdict:
+def hugepages(settings: Settings | None, gpus: Gpus, table: HostTable) -> Verdict:
     """On accelerators that share the processor's memory, large pages are always used."""
     if not table.applies("hugepages", gpus):
         return skip("asked of MI300A only")
+    if settings is None:
+        return unknown(_NO_SETTINGS)
     if settings.hugepages in ("always", None):
         return ok(f"transparent_hugepage is {settings.hugepages or 'not told'}")
     return warn(
@@ -163,10 +171,12 @@ def hugepages(settings: Settings, gpus: Gpus, table: HostTable) -> Verdict:
 
 
 @check("host.compaction")
-def compaction(settings: Settings, gpus: Gpus, table: HostTable) -> Verdict:
+def compaction(settings: Settings | None, gpus: Gpus, table: HostTable) -> Verdict:
     """On accelerators that share the processor's memory, the kernel keeps large pages free."""
     if not table.applies("compaction", gpus):
         return skip("asked of MI300A only")
+    if settings is None:
+        return unknown(_NO_SETTINGS)
     wanted, found = table.value("compaction"), settings.compaction_proactiveness
     if (found is None or found >= wanted) and settings.compact_unevictable in (1, None):
         return ok("vm.compaction_proactiveness and vm.compact_unevictable_allowed are as wanted")
@@ -181,10 +191,12 @@ def compaction(settings: Settings, gpus: Gpus, table: HostTable) -> Verdict:
 
 
 @check("host.idle-states")
-def idle_states(settings: Settings, gpus: Gpus, inside: Inside | None, table: HostTable) -> Verdict:
+def idle_states(settings: Settings | None, gpus: Gpus, inside: Inside | None, table: HostTable) -> Verdict:
     """Processors beside accelerators do not fall into deep sleep."""
     if not table.applies("idle-states", gpus) or (inside is not None and inside.container):
         return skip("asked of hosts of MI200 and MI300X only")
+    if settings is None:
+        return unknown(_NO_SETTINGS)
     if "C2" not in settings.deep_idle:
         return ok("C2 is off, or the processors have none")
     # A matter of latency: not worth a warning on a machine that nobody measures.
@@ -192,10 +204,12 @@ def idle_states(settings: Settings, gpus: Gpus, inside: Inside | None, table: Ho
 
 
 @check("host.shared-pages")
-def shared_pages(settings: Settings, gpus: Gpus, hardware: Hardware, table: HostTable) -> Verdict:
+def shared_pages(settings: Settings | None, gpus: Gpus, hardware: Hardware, table: HostTable) -> Verdict:
     """Accelerators that share the processor's memory may use nearly all of it."""
     if not table.applies("ttm-pages", gpus):
         return skip("asked of MI300A only")
+    if settings is None:
+        return unknown(_NO_SETTINGS)
     if settings.ttm_pages is None:
         return skip("the driver does not tell its limit of pages")
     usable = settings.ttm_pages * 4096

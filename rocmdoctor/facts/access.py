@@ -73,11 +73,15 @@ class Node:
 
 @dataclass(frozen=True)
 class DeviceNodes(Fact):
-    """/dev/kfd and the render nodes, by minor number. `dri`: the folder /dev/dri is there."""
+    """/dev/kfd and the render nodes, by minor number. `dri`: the folder /dev/dri is there.
+
+    `live` is false of trees and old reports, in which nodes that are not there prove nothing.
+    """
 
     kfd: Node | None
     renders: Mapping[int, Node]
     dri: bool
+    live: bool = True
 
     templates: ClassVar[tuple[str, ...]] = ("stat:/dev/dri/renderD<n>", "access:/dev/dri/renderD<n>")
 
@@ -105,7 +109,8 @@ class DeviceNodes(Fact):
             node = _node(f"/dev/dri/renderD{number}", ev[name], ev[f"open-{name}"])
             if node is not None:
                 renders[number] = node
-        return cls(_node(KFD, ev["kfd"], ev["open-kfd"]), renders, ev["dri"].ok)
+        live = ev["open-kfd"].why != "not-asked"
+        return cls(_node(KFD, ev["kfd"], ev["open-kfd"]), renders, ev["dri"].ok, live)
 
 
 def _minors(dri: Answer) -> list[int]:
