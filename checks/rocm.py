@@ -203,6 +203,8 @@ def rocminfo(
 def smi(tools: Tools, gpus: Gpus | None) -> Verdict:
     """rocm-smi or amd-smi answers."""
     found = [tools.tools[n] for n in ("amd-smi", "rocm-smi") if n in tools.tools]
+    if not found:
+        return unknown("run:rocm-smi --showid, run:amd-smi version: not asked")
     there = [t for t in found if t.state != "absent"]
     if not there:
         return skip("neither is installed")

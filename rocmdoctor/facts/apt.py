@@ -16,7 +16,8 @@ _VENDOR = r"(?:radeon|rocm|amdgpu|amd\.com|amdrocm|nvidia|cuda)"
 _LINE = rf"^[ \t]*deb(?:-src)?[ \t][^#\n]*{_VENDOR}[^#\n]*"
 _STANZA = (
     r"^(?:(?:Types|Suites|Components|Architectures|Signed-By|Trusted|Enabled):[^\n]*"
-    rf"|URIs:(?:[ \t]*|[^\n]*{_VENDOR}[^\n]*)|[ \t]+https?://[^\n]*{_VENDOR}[^\n]*|[ \t]+-----BEGIN PGP[^\n]*|)$"
+    rf"|[ \t]+https?://[^\n]*{_VENDOR}[^\n]*|[ \t]+-----BEGIN PGP[^\n]*|)$"
+    rf"|^URIs:(?:[^\n]*{_VENDOR}[^\n]*)?"
 )
 _PIN = r"^(?:Package|Pin|Pin-Priority):[^\n]*|^$"
 _NAMED_KEY = re.compile(r"rocm|amdgpu|radeon", re.IGNORECASE)

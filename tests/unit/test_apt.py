@@ -64,11 +64,13 @@ def test_stanzas() -> None:
         "Components: main\nSigned-By: /etc/apt/keyrings/amdrocm.gpg\n\n"
         "Types: deb\nEnabled: no\nURIs: https://repo.radeon.com/rocm/apt/6.2 \nSuites: noble\n\n"
         "Types: deb\nURIs: https://packages.example.com/x\nSuites: private-name\n\n"
+        "Types: deb\nURIs: https://packages.example.com/y\n https://repo.radeon.com/rocm/apt/6.0\nSuites: noble\n\n"
         "Types: deb deb-src\nURIs:\n https://repo.radeon.com/rocm/apt/6.1\n https://repo.radeon.com/rocm/apt/6.2\n"
         "Suites: noble\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n mQINBF\n"
     )
     assert [(s.path, s.suite, s.signed_by) for s in found] == [
         ("rocm/core/packages/ubuntu2404", "stable", "/etc/apt/keyrings/amdrocm.gpg"),
+        ("rocm/apt/6.0", "noble", ""),
         ("rocm/apt/6.1", "noble", "inline"),
         ("rocm/apt/6.2", "noble", "inline"),
     ]
