@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rocmdoctor.diagnosis import Remedy, Verdict, check, ok, skip, unknown, warn
-from rocmdoctor.facts.gpus import Gpu, Gpus
+from rocmdoctor.facts.gpus import Gpu, Gpus, GpuTable
 from rocmdoctor.facts.host import HostTable, Iommu, PeerSupport, Settings, size_in_words
 from rocmdoctor.facts.system import Hardware, Inside, Kernel
 
@@ -62,8 +62,8 @@ def iommu(
 
 
 @check("host.large-bar")
-def large_bar(gpus: Gpus) -> Verdict:
-    """All memory of the discrete GPUs is visible across the bus."""
+def large_bar(gpus: Gpus, known: GpuTable, table: HostTable) -> Verdict:
+    """All memory of accelerators, and of GPUs that work together, is visible across the bus."""
     cards = [
         g
         for g in gpus.capable
@@ -76,9 +76,15 @@ def large_bar(gpus: Gpus) -> Verdict:
         return ok(f"{len(cards)} GPU(s) show all their memory")
     first = small[0].pci
     visible = first.visible_vram_bytes if first else 0
+    said = f"{small[0].name} at {small[0].bdf} shows {size_in_words(visible or 0)} of its memory"
+    targets = [known.targets.get(g.gfx or "") for g in small]
+    # AMD's guides ask it of Instinct; a single Radeon in an older board is healthy without.
+    if not table.applies("large-bar", gpus) and not any(
+        t and t.official and t.wavefront == 64 for t in targets
+    ):
+        return ok(f"{said}, which one Radeon alone does not mind much")
     return warn(
-        f"{small[0].name} at {small[0].bdf} shows {size_in_words(visible or 0)} of its memory: transfers between GPUs are "
-        "not possible and copies are slower",
+        f"{said}: transfers between GPUs are not possible and copies are slower",
         *(
             f"{g.bdf}: {size_in_words((g.pci.visible_vram_bytes if g.pci else 0) or 0)} visible"
             for g in small
