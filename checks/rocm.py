@@ -81,7 +81,14 @@ def whole(folders: RocmFolders) -> Verdict:
     if folders.dangling:
         target = folders.target or folders.link
         others = [f.root for f in folders.folders if f.whole]
-        command = f"sudo ln -sfn {others[-1]} /opt/rocm" if others else "sudo rm /opt/rocm"
+        by_system = folders.link == "/etc/alternatives/rocm"
+        repoint = (
+            "sudo update-alternatives --auto rocm"
+            if by_system
+            else f"sudo ln -sfn {''.join(others[-1:])} /opt/rocm"
+        )
+        remove = "sudo update-alternatives --remove-all rocm" if by_system else "sudo rm /opt/rocm"
+        command = repoint if others else remove
         return fail(
             f"/opt/rocm points to {target}, which is not there; programs and builds that look in /opt/rocm find nothing",
             *[f"installed: {root}" for root in others],
