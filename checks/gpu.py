@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from rocmdoctor.diagnosis import Remedy, Verdict, Wish, absent, check, fail, ok, skip
+from rocmdoctor.diagnosis import Remedy, Verdict, Wish, absent, check, fail, ok, skip, unknown
 from rocmdoctor.facts.gpus import Gpus, GpuTable
 from rocmdoctor.facts.system import Inside
+from rocmdoctor.facts.tools import Tools
 
 
 @check("gpu.present", rung="gpu", required=True)
-def gpu_present(gpus: Gpus, inside: Inside | None) -> Verdict:
-    """An AMD GPU that can compute is there."""
-    if gpus.capable:
+def gpu_present(gpus: Gpus | None, tools: Tools | None, inside: Inside | None) -> Verdict:
+    """An AMD GPU that can compute is there.
+
+    The bus and the kernel driver are asked. Where they show none, rocminfo is believed: under Windows the GPU is on
+    neither, and a report may hold nothing else.
+    """
+    if gpus and gpus.capable:
+        targets = dict.fromkeys(g.gfx or "unknown target" for g in gpus.capable)
+        return ok(f"{len(gpus.capable)} GPU(s): {', '.join(targets)}")
+    listed = tools.get("rocminfo").gfx if tools else ()
+    if listed:
         return ok(
-            f"{len(gpus.capable)} GPU(s): {', '.join(dict.fromkeys(g.gfx or 'unknown target' for g in gpus.capable))}"
+            f"rocminfo lists {', '.join(listed)}, though neither the PCI bus nor the kernel shows a GPU"
         )
+    if gpus is None:
+        return unknown("neither the PCI bus nor the compute topology of the kernel could be read")
     if gpus.all:
         names = ", ".join(f"{g.name} at {g.bdf}" for g in gpus.all)
         return absent(f"no AMD GPU that can compute: {names} has no gfx target, so ROCm never ran on it")
