@@ -6,12 +6,13 @@ from typing import Any
 
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.diagnosis.runner import Diagnosis
-from rocmdoctor.facts.driver import AmdgpuModule
+from rocmdoctor.facts.dkms import Dkms, DkmsVersion
+from rocmdoctor.facts.driver import AmdgpuModule, Blocks
 from rocmdoctor.facts.gpus import Gpu, Gpus
 from rocmdoctor.facts.rocm import RocmInstalls
 from rocmdoctor.facts.system import Hardware, Inside, Kernel, OsRelease
 from rocmdoctor.facts.tools import QUESTIONS, Tool, Tools
-from rocmdoctor.facts.torch_files import TorchFiles
+from rocmdoctor.facts.torch_build import TorchBuild, TorchParts
 from rocmdoctor.model import Remedy, Verdict
 
 
@@ -34,9 +35,9 @@ def facts_of(known: Known) -> dict[str, Any]:
         "xgmi_hives": gpus.hives if gpus else None,
         "os": _os(known.maybe(OsRelease)),
         "kernel": _kernel(known.maybe(Kernel)),
-        "driver": _driver(known.maybe(AmdgpuModule)),
+        "driver": _driver(known),
         "rocm": _rocm(known.maybe(RocmInstalls)),
-        "torch": _torch(known.maybe(TorchFiles)),
+        "torch": _torch(known.maybe(TorchParts), known.maybe(TorchBuild)),
         "tools": _tools(known.maybe(Tools)),
         "host": _host(known.maybe(Hardware), known.maybe(Inside)),
     }
@@ -98,10 +99,30 @@ def _kernel(fact: Kernel | None) -> dict[str, Any] | None:
     return {"release": fact.release, "cmdline": list(fact.cmdline)} if fact else None
 
 
-def _driver(fact: AmdgpuModule | None) -> dict[str, Any] | None:
-    if fact is None:
+def _driver(known: Known) -> dict[str, Any] | None:
+    """`state`: loaded, built-in or not-loaded; `source`: dkms, kernel or null when nothing is loaded."""
+    module, dkms, blocks = known.maybe(AmdgpuModule), known.maybe(Dkms), known.maybe(Blocks)
+    if module is None:
         return None
-    return {"loaded": fact.loaded, "version": fact.version or None, "dkms": fact.dkms, "kfd": fact.kfd_node}
+    state = "not-loaded" if not module.loaded else "built-in" if module.loadable is False else "loaded"
+    return {
+        "name": "amdgpu",
+        "state": state,
+        "source": ("dkms" if module.dkms else "kernel") if module.loaded else None,
+        "version": module.version or None,
+        "kfd": module.kfd_node,
+        "blocked_by": [f"{b.where}: {b.text}" for b in blocks.all] if blocks else None,
+        "dkms": [_dkms(version) for version in dkms.versions] if dkms else None,
+    }
+
+
+def _dkms(version: DkmsVersion) -> dict[str, Any]:
+    return {
+        "version": version.version,
+        "stale": version.stale,
+        "installed_for": sorted({b.kernel for b in version.built if b.installed}),
+        "failed_for": sorted({f.kernel for f in version.failed}),
+    }
 
 
 def _rocm(fact: RocmInstalls | None) -> dict[str, Any] | None:
@@ -114,15 +135,17 @@ def _rocm(fact: RocmInstalls | None) -> dict[str, Any] | None:
     return {"version": fact.version, "installs": installs}
 
 
-def _torch(fact: TorchFiles | None) -> dict[str, Any] | None:
-    if fact is None:
+def _torch(parts: TorchParts | None, build: TorchBuild | None) -> dict[str, Any] | None:
+    if parts is None:
         return None
-    torch = fact.first
+    torch = build.torch if build else None
     return {
         "version": torch.version if torch else None,
         "hip": torch.hip if torch else None,
         "cuda": torch.cuda if torch else None,
         "path": torch.site if torch else None,
+        "rocm": build.rocm or None if build else None,
+        "environment": build.env.prefix if build else None,
     }
 
 
