@@ -16,8 +16,8 @@ from typing import Any
 from rocmdoctor.asking import distinct, keys
 from rocmdoctor.facts import all_facts
 from rocmdoctor.facts.base import first_questions, second_questions
-from rocmdoctor.hosts.caller import as_caller
-from rocmdoctor.hosts.machine import Machine
+from rocmdoctor.hosts.caller import apart
+from rocmdoctor.hosts.machine import DEADLINE, Machine
 from rocmdoctor.hosts.replay import document, dumps, from_raw, save
 from rocmdoctor.model import Snapshot
 from rocmdoctor.reports.envelope import TOOL, envelope
@@ -33,14 +33,16 @@ def take(root: str = "/", patience: float = 1.0, progress: Callable[[str], None]
         raise WrongUseError(f"--root: {root} is not a folder; give the mounted image or extracted tree")
     facts = all_facts()
 
-    def collect() -> dict[str, Any]:
+    def collect(tell: Callable[[str], None] | None) -> dict[str, Any]:
         machine = Machine(root, patience)
-        answers = machine.ask(first_questions(facts), progress)
+        answers = machine.ask(first_questions(facts), tell)
         seen = from_raw({"schema": 1, "answers": answers}).answers
-        answers.update(machine.ask(second_questions(facts, seen), progress))
+        answers.update(machine.ask(second_questions(facts, seen), tell))
         return document(answers, machine.about(), TOOL, _now())
 
-    return from_raw(as_caller(collect) if root == "/" else collect())
+    if root != "/":
+        return from_raw(collect(progress))
+    return from_raw(apart(collect, progress, DEADLINE * patience + 5))
 
 
 def _now() -> str:

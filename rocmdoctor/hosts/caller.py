@@ -66,11 +66,6 @@ def apart(
     return answer
 
 
-def as_caller(collect: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The same for one that tells of no progress and keeps its own time."""
-    return apart(lambda _tell: collect(), None, 3600)
-
-
 def _lines(reader: int, until: float) -> Iterator[Any]:
     """What the child says, one JSON value a line, until it has closed its end or time is up."""
     rest = b""
