@@ -76,8 +76,8 @@ def test_rocm_tools_that(behaviour: str, tmp_path: Path) -> None:
     assert said["exit_code"] in (0, 1, 6)
     broken = [(v["id"], v["why"]) for v in said["data"]["verdicts"] if v["status"] == "broken"]
     assert broken == []
-    # The doctor's own deadline is under 5 s; the rest is for a busy machine.
-    assert seconds < 8
+    # The budget of 5 s is measured in benchmarks/; this is for a busy machine, against the day that a stub sleeps.
+    assert seconds < 30
     # Who starts a session of its own asked to outlive its parents, as daemons do.
     if "session" not in behaviour:
         assert _left_behind() == []

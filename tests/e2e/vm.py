@@ -81,7 +81,7 @@ def _free_port() -> int:
 
 @contextmanager
 def started(
-    image: Image, folder: Path, devices: tuple[str, ...], prepare: Callable[[Box], None], seconds: float = 240
+    image: Image, folder: Path, devices: tuple[str, ...], prepare: Callable[[Box], None], seconds: float = 600
 ) -> Iterator[Vm]:
     """The guest once ssh answers. It ends with the test, by the number in its pid file."""
     disk = _disk(image, folder, prepare)
