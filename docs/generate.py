@@ -22,11 +22,13 @@ PAGE = Path(__file__).parent / "reference" / "checks.md"
 def made() -> str:
     """The page as it should be."""
     home = bundled()
-    not_made: dict[str, str] = {}
-    for path in sorted((home / "checks" / "data").glob("*.toml")):
-        for row in tomllib.loads(path.read_text(encoding="utf-8")).get("not_made", []):
-            not_made[row["id"]] = row["reason"]
-    return checks_page(load_checks((home,)).ordered(), DataTables(home)(FaultTable), not_made)
+    data = home / "checks" / "data"
+    tables = [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(data.glob("*.toml"))]
+    not_made = {row["id"]: row["reason"] for table in tables for row in table.get("not_made", [])}
+    covered = tomllib.loads((data / "coverage.toml").read_text(encoding="utf-8"))
+    looked_at = {**covered["requirements"], **covered["pains"]}
+    checks = load_checks((home,)).ordered()
+    return checks_page(checks, DataTables(home)(FaultTable), looked_at, not_made)
 
 
 if __name__ == "__main__":

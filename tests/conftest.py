@@ -34,14 +34,7 @@ def corpus() -> Path:
     return CORPUS
 
 
-def _writable_places() -> tuple[str, ...]:
-    return (
-        tempfile.gettempdir(),
-        "/dev/null",
-        "/dev/tty",
-        str(CHECKOUT / ".hypothesis"),
-        str(CHECKOUT / ".pytest_cache"),
-    )
+_KEPT_BY_TOOLS = (f"{CHECKOUT}/.hypothesis", f"{CHECKOUT}/.pytest_cache")
 
 
 def _hook(event: str, args: tuple[object, ...]) -> None:
@@ -53,14 +46,22 @@ def _hook(event: str, args: tuple[object, ...]) -> None:
         )
     if event in ("socket.connect", "socket.bind"):
         raise PermissionError("a unit test opened a socket; mark it touches_machine if it must")
-    if event == "open" and isinstance(args[1], str) and _WRITING & set(args[1]):
+    if (
+        event == "open"
+        and isinstance(args[1], str)
+        and _WRITING & set(args[1])
+        and not isinstance(args[0], int)
+    ):
         path = str(args[0])
-        if (
-            not path.startswith(_writable_places())
-            and "__pycache__" not in path
-            and not isinstance(args[0], int)
-        ):
+        if not _may_be_written(path):
             raise PermissionError(f"a unit test wrote to {path}; use tmp_path or mark it touches_machine")
+
+
+def _may_be_written(path: str) -> bool:
+    if "__pycache__" in path or path.startswith(("/dev/null", "/dev/tty", *_KEPT_BY_TOOLS)):
+        return True
+    # A checkout can lie below the temporary folder itself.
+    return path.startswith(tempfile.gettempdir()) and not path.startswith(f"{CHECKOUT}/")
 
 
 sys.addaudithook(_hook)

@@ -90,6 +90,23 @@ def test_each_requirement_has_a_reason_that_says_something() -> None:
     assert all(len(reason) > 20 for reason in _not_made().values())
 
 
+def test_what_covers_a_requirement_exists() -> None:
+    covered = tomllib.loads((CHECKOUT / "checks/data/coverage.toml").read_text(encoding="utf-8"))
+    ids = {item.id for item in CHECKS}
+    for name, checks in {**covered["requirements"], **covered["pains"]}.items():
+        assert checks, name
+        assert set(checks) <= ids, name
+
+
+def test_each_known_requirement_of_a_host_has_a_check_or_a_reason(corpus) -> None:
+    facts = corpus.parent / "facts" / "host_requirements.toml"
+    if not facts.is_file():
+        pytest.skip(f"no table of requirements beside the captures: {facts}")
+    rows = {row["id"] for row in tomllib.loads(facts.read_text(encoding="utf-8"))["host_requirements"]}
+    covered = tomllib.loads((CHECKOUT / "checks/data/coverage.toml").read_text(encoding="utf-8"))
+    assert rows - set(covered["requirements"]) - set(_not_made()) == set()
+
+
 def test_the_reference_page_is_fresh() -> None:
     namespace: dict[str, object] = {
         "__file__": str(CHECKOUT / "docs" / "generate.py"),

@@ -20,7 +20,12 @@ A verdict is `ok`, `warn`, `fail`, `skip` (the question makes no sense here), `u
 """
 
 
-def checks_page(checks: Sequence[Check], faults: FaultTable, not_made: Mapping[str, str]) -> str:
+def checks_page(
+    checks: Sequence[Check],
+    faults: FaultTable,
+    looked_at: Mapping[str, Sequence[str]],
+    not_made: Mapping[str, str],
+) -> str:
     """Every check by group, then what was left out on purpose."""
     lines = [_HEAD]
     group = ""
@@ -30,7 +35,10 @@ def checks_page(checks: Sequence[Check], faults: FaultTable, not_made: Mapping[s
             lines.append(f"## {group}\n")
         lines.append(_entry(item, faults))
     lines += _facts(checks)
-    lines.append("## Deliberately not made\n")
+    lines.append("## Requirements and pains, and the checks that look at them\n")
+    lines.append("| requirement or pain | checks |\n| --- | --- |")
+    lines += [f"| {name} | {', '.join(f'`{c}`' for c in ids)} |" for name, ids in looked_at.items()]
+    lines.append("\n## Deliberately not made\n")
     lines.append("| requirement | why there is no check |\n| --- | --- |")
     lines += [f"| {name} | {reason} |" for name, reason in sorted(not_made.items())]
     return "\n".join(lines) + "\n"
