@@ -7,20 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rocmdoctor.facts.base import Evidence, Fact, Table, UnknownError
-from rocmdoctor.facts.host import home_of, plain_path
-from rocmdoctor.model import Env, Glob, Query
+from rocmdoctor.facts.base import Evidence, Fact, Table
+from rocmdoctor.facts.python_env import VARIABLES, other_sites
+from rocmdoctor.model import Glob, Query
 
 # torch/version.py as tools/generate_torch_version.py writes it; annotations came with later releases.
 _KEEP = r"^(?:__version__|hip|cuda|rocm)[ \t]*(?::[ \t\w\[\].|]{0,40})?=[ \t]*(?:None|'[\w.+-]{0,80}'|\"[\w.+-]{0,80}\")"
-_SITE = "lib/python3*/site-packages"
-_SYSTEM = (
-    "/usr/local/lib/python3*/dist-packages",
-    "/usr/local/lib/python3*/site-packages",
-    "/usr/lib/python3/dist-packages",
-    "/usr/lib/python3*/site-packages",
-)
-_LIBRARIES = ("transformers", "peft", "accelerate")
+VERSION_FILE = "torch/version.py"
 
 
 @dataclass(frozen=True)
@@ -41,94 +34,40 @@ class Torch:
 
 
 @dataclass(frozen=True)
-class TorchFiles(Fact):
-    """Every torch found, that of the active environment first. `where`: the environment that was looked at first.
-
-    `libraries` maps a site-packages folder to those of the training libraries that lie in it.
-    """
+class OtherTorches(Fact):
+    """Every torch in environments that are there but not judged: the system's, the user's, conda's, pyenv's."""
 
     torches: tuple[Torch, ...]
-    libraries: Mapping[str, tuple[str, ...]]
-    where: str
 
-    templates: ClassVar[tuple[str, ...]] = tuple(
-        f"glob:<{root}>/{_SITE}/{file}"
-        for root in ("VIRTUAL_ENV", "CONDA_PREFIX", "HOME>/<.local")
-        for file in ("torch/version.py", *(f"{name}/__init__.py" for name in _LIBRARIES))
-    )
-
-    @property
-    def first(self) -> Torch | None:
-        """The one that `import torch` finds."""
-        return self.torches[0] if self.torches else None
+    templates: ClassVar[tuple[str, ...]] = (f"glob:<site of other environments>/{VERSION_FILE}",)
 
     @classmethod
     def queries(cls) -> Mapping[str, Query]:
-        return {"env": Env(("VIRTUAL_ENV", "CONDA_PREFIX", "HOME")), **_questions(_SYSTEM)}
+        return {"env": VARIABLES}
 
     @classmethod
     def follow_up(cls, ev: Evidence) -> Mapping[str, Query]:
-        return _questions(_own_sites(ev))
+        return {site: version_question(site) for site in other_sites(ev)}
 
     @classmethod
-    def parse(cls, ev: Evidence) -> TorchFiles:
-        if all(ev[f"torch {site}"].why == "not-asked" for site in _SYSTEM):
-            raise UnknownError(f"{ev.key(f'torch {_SYSTEM[0]}')}: not asked")
-        torches = []
-        for site in _order(ev):
-            for path, text in sorted(_files(ev, f"torch {site}").items(), reverse=True):
-                torch = _torch(path, text)
-                if torch is not None:
-                    torches.append(torch)
-        libraries: dict[str, tuple[str, ...]] = {}
-        for name in _LIBRARIES:
-            for site in _order(ev):
-                for path in _files(ev, f"{name} {site}"):
-                    folder = path.rpartition(f"/{name}/")[0]
-                    libraries[folder] = (*libraries.get(folder, ()), name)
-        own = _own_sites(ev)
-        return cls(tuple(torches), libraries, own[0].partition("/lib/")[0] if own else "")
+    def parse(cls, ev: Evidence) -> OtherTorches:
+        found = [
+            torch
+            for site in other_sites(ev)
+            for path, text in sorted(ev[site].files.items(), reverse=True)
+            for torch in (torch_of(path, text),)
+            if torch is not None
+        ]
+        return cls(tuple(found))
 
 
-def _questions(sites: tuple[str, ...]) -> dict[str, Query]:
-    asked: dict[str, Query] = {}
-    for site in sites:
-        asked[f"torch {site}"] = Glob(f"{site}/torch/version.py", keep=_KEEP, limit=8192)
-        for name in _LIBRARIES:
-            asked[f"{name} {site}"] = Glob(f"{site}/{name}/__init__.py", keep="(?!)", limit=16)
-    return asked
+def version_question(site: str) -> Glob:
+    """The question for the version files below the folders that a pattern names."""
+    return Glob(f"{site}/{VERSION_FILE}", keep=_KEEP, limit=8192)
 
 
-def _own_sites(ev: Evidence) -> tuple[str, ...]:
-    """The sites of the active environment, then the user's own, as Python looks through them."""
-    roots = []
-    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
-        try:
-            roots.append(plain_path(ev.env(name)))
-        except UnknownError:
-            continue
-    home = home_of(ev)
-    roots.append(f"{home}/.local" if home else None)
-    return tuple(dict.fromkeys(f"{root}/{_SITE}" for root in roots if root))
-
-
-def _order(ev: Evidence) -> tuple[str, ...]:
-    return tuple(
-        dict.fromkeys(
-            name[6:] for name in (*map(_torch_site, _own_sites(ev)), *ev.names()) if name[:6] == "torch "
-        )
-    )
-
-
-def _torch_site(site: str) -> str:
-    return f"torch {site}"
-
-
-def _files(ev: Evidence, name: str) -> Mapping[str, str]:
-    return ev[name].files if name in ev and ev[name].ok else {}
-
-
-def _torch(path: str, text: str) -> Torch | None:
+def torch_of(path: str, text: str) -> Torch | None:
+    """The torch whose version file this is; None when it names no version."""
     values: dict[str, str | None] = {}
     for name, value in re.findall(r"^(\w+)[^=\n]*=[ \t]*(None|'[^'\n]*'|\"[^\"\n]*\")", text, re.MULTILINE):
         values[name] = None if value == "None" else value[1:-1]

@@ -5,12 +5,6 @@ from __future__ import annotations
 from rocmdoctor.facts.shell import NAMES, OVERRIDE
 from tests.machines.parts import ABSENT, Answers, Spec, files, text
 
-_SITES = (
-    "/usr/local/lib/python3*/dist-packages",
-    "/usr/local/lib/python3*/site-packages",
-    "/usr/lib/python3/dist-packages",
-    "/usr/lib/python3*/site-packages",
-)
 _HOME_FILES = (".bashrc", ".profile", ".bash_profile", ".zshrc", ".zshenv", ".config/fish/config.fish")
 
 
@@ -41,16 +35,4 @@ def shell_files(spec: Spec) -> Answers:
     return answers
 
 
-def python(spec: Spec) -> Answers:
-    """No torch anywhere."""
-    answers: Answers = {}
-    for site in (*_SITES, f"/home/{spec.user}/.local/lib/python3*/site-packages"):
-        for name in (
-            "torch/version.py",
-            *(f"{n}/__init__.py" for n in ("transformers", "peft", "accelerate")),
-        ):
-            answers[f"glob:{site}/{name}"] = files({})
-    return answers
-
-
-PARTS = (variables, shell_files, python)
+PARTS = (variables, shell_files)

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.machines.parts import Answers, GpuSpec, Part, Spec
+from tests.machines.python_env import HEALTHY_ENV
 
 MI210 = GpuSpec(
     90010, "740f", "02", "0000:63:00.0", 128, 416, vram=68_702_699_520, hive=0x11, unique_id=0x1001
@@ -40,6 +41,7 @@ HEALTHY = {
         threads=32,
     ),
     "no-gpu": Spec("no-gpu"),
+    "mi210-training": Spec("mi210-training", gpus=(MI210,), rocm="6.2.4", extra={"env": HEALTHY_ENV}),
 }
 
 _RX6600XT = GpuSpec(100302, "73ff", "c1", "0000:03:00.0", 128, 64, 2, vram=8_573_157_376, pci_class="30000")

@@ -1,4 +1,4 @@
-"""Limits, room, the C library, and the files of torch."""
+"""Limits, room and the C library."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from rocmdoctor.facts.host import (
     plain_path,
 )
 from rocmdoctor.facts.pointed import Pointed
-from rocmdoctor.facts.torch_files import _KEEP, TorchFiles
-from rocmdoctor.hosts.collector import _kept
 from rocmdoctor.model import Answer
 
 
@@ -97,49 +95,3 @@ def test_settings_of_a_kernel_without_them() -> None:
 def test_links_in_a_circle_end() -> None:
     pointed = Pointed({}, {"/a": "/b", "/b": "a"}, {}, {})
     assert pointed.real("/a") in ("/a", "/b")
-
-
-_VERSION_FILES = {
-    "old": "__version__ = '1.13.1'\ndebug = False\ncuda = None\ngit_version = 'abc'\nhip = None\n",
-    "annotated": (
-        "from typing import Optional\n\n__all__ = ['__version__', 'debug', 'cuda', 'git_version', 'hip']\n"
-        "__version__ = '2.9.1+rocm6.4'\ndebug = False\ncuda: Optional[str] = None\ngit_version = 'abc'\n"
-        "hip: Optional[str] = '6.4.43484-123eb5128'\nrocm: Optional[str] = '6.4.0'\nxpu: Optional[str] = None\n"
-    ),
-}
-
-
-@pytest.mark.parametrize(
-    ("name", "version", "build"),
-    [("old", "1.13.1", "processors only"), ("annotated", "2.9.1+rocm6.4", "ROCm (HIP 6.4.43484-123eb5128)")],
-)
-def test_version_files(name: str, version: str, build: str) -> None:
-    path = "/usr/lib/python3/dist-packages/torch/version.py"
-    kept = _kept(_VERSION_FILES[name], _KEEP)
-    assert "git_version" not in kept
-    answers = {"glob:/usr/lib/python3/dist-packages/torch/version.py": Answer(True, files={path: kept})}
-    torch = read(TorchFiles, answers).first
-    assert torch is not None
-    assert (torch.version, torch.build, torch.site) == (version, build, "/usr/lib/python3/dist-packages")
-
-
-def test_the_active_environment_comes_before_the_system() -> None:
-    def found(site: str, version: str) -> Answer:
-        return Answer(
-            True, files={f"{site}/torch/version.py": f"__version__ = '{version}'\nhip = None\ncuda = None\n"}
-        )
-
-    answers = {
-        "env:CONDA_PREFIX": Answer(True, text="/opt/conda/envs/x"),
-        "env:HOME": Answer(True, text="/root"),
-        "glob:/usr/lib/python3/dist-packages/torch/version.py": found(
-            "/usr/lib/python3/dist-packages", "1.0"
-        ),
-        "glob:/root/.local/lib/python3*/site-packages/torch/version.py": found(
-            "/root/.local/lib/python3.10/site-packages", "2.0"
-        ),
-        "glob:/opt/conda/envs/x/lib/python3*/site-packages/torch/version.py": found(
-            "/opt/conda/envs/x/lib/python3.10/site-packages", "3.0"
-        ),
-    }
-    assert [t.version for t in read(TorchFiles, answers).torches] == ["3.0", "2.0", "1.0"]
