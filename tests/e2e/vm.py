@@ -128,7 +128,7 @@ def _wait(vm: Vm, until: float, serial: Path) -> None:
             vm.run("udevadm settle --timeout=60", seconds=90)
             return
         time.sleep(0.5)
-    raise AssertionError(f"no ssh:\n{serial.read_text(errors='replace')[-3000:]}")
+    raise AssertionError(f"no ssh:\n{serial.read_text(errors='replace')[-800:]}")
 
 
 def _end(pid: int) -> None:
