@@ -21,15 +21,45 @@ def _some(names: Iterable[str], most: int = 4) -> str:
     return ", ".join(listed[:most]) + more
 
 
-@check("packages.dpkg-consistent", fault="half-configured-dpkg", explained_by=("driver.dkms-built",))
-def dpkg_consistent(dpkg: Dpkg | None, system: OsRelease | None) -> Verdict:
-    """dpkg has finished every package that it began."""
+@check("packages.dpkg-consistent", fault="half-configured-dpkg")
+def dpkg_consistent(dpkg: Dpkg | None, system: OsRelease | None, names: PackageTable) -> Verdict:
+    """dpkg has finished every package that it began.
+
+    What stands still behind the kernel driver's packages is told by packages.dpkg-driver.
+    """
     if dpkg is None:
         if system is not None and "debian" not in system.family:
             return skip(f"{system.name} does not use dpkg")
         return unknown("read:/var/lib/dpkg/status: could not be read")
     if not dpkg.unfinished and not dpkg.updates:
         return ok(f"{len(dpkg.packages)} packages, all of them whole")
+    if _of_driver(dpkg, names):
+        return skip(f"it stopped at {_of_driver(dpkg, names)[0]}; packages.dpkg-driver says more")
+    return _half_way(dpkg)
+
+
+@check(
+    "packages.dpkg-driver",
+    fault="half-configured-dpkg",
+    explained_by=("driver.dkms-built", "driver.headers", "driver.dkms-tree"),
+)
+def dpkg_driver(dpkg: Dpkg, names: PackageTable) -> Verdict:
+    """dpkg has finished the packages of the kernel driver.
+
+    They stop half way when the driver does not build, and whatever apt installed with them stops too.
+    """
+    if not any(names.driver.match(name) for name in dpkg.packages):
+        return skip("no package of AMD's driver")
+    if not _of_driver(dpkg, names):
+        return ok("all of them whole")
+    return _half_way(dpkg)
+
+
+def _of_driver(dpkg: Dpkg, names: PackageTable) -> list[str]:
+    return [p.name for p in dpkg.unfinished if names.driver.match(p.name)]
+
+
+def _half_way(dpkg: Dpkg) -> Verdict:
     evidence = [f"/var/lib/dpkg/status: {p.name} {p.version} is {p.state}" for p in dpkg.unfinished]
     if dpkg.updates:
         evidence.append(f"/var/lib/dpkg/updates holds {len(dpkg.updates)} note(s) that dpkg has not merged")
