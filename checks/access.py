@@ -190,7 +190,11 @@ def _why_closed(
     )
 
 
-@check("access.render-nodes", fault="device-permissions", explained_by=("driver.kfd-access",))
+@check(
+    "access.render-nodes",
+    fault="device-permissions",
+    explained_by=("driver.kfd-access", "driver.kfd-present", "access.container-devices"),
+)
 def render_nodes(
     nodes: DeviceNodes, gpus: Gpus, session: Session | None, groups: Groups | None, inside: Inside | None
 ) -> Verdict:

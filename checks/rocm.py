@@ -110,6 +110,7 @@ def whole(folders: RocmFolders) -> Verdict:
 
 _KINDS = {
     "module": (None, "the amdgpu driver is not loaded"),
+    "node": (None, "/dev/kfd is not there: nothing made it, or nothing handed it into the container"),
     "permission": ("device-permissions", "this user may not open /dev/kfd"),
     "refused": (
         None,
@@ -121,7 +122,7 @@ _KINDS = {
 
 def _failed(tool: Tool, gpus: Gpus | None, inside: Inside | None, rocm: RocmTable) -> Verdict:
     kind = next((kind for shape, kind in rocm.failures if shape.search(tool.text)), None)
-    if gpus is None and kind == "module":
+    if gpus is None and kind in ("module", "node"):
         return unknown(f"rocminfo found no driver, and nobody could look for GPUs: {tool.said}")
     fault, meaning = _KINDS.get(kind or "", (None, "what it printed is not a list of agents"))
     if inside is not None and inside.wsl:
@@ -171,6 +172,9 @@ def _overridden(real: str, shown: str, name: str, table: GpuTable) -> Verdict:
     explained_by=(
         "driver.present",
         "driver.kfd-access",
+        "driver.kfd-present",
+        "access.render-nodes",
+        "access.container-devices",
         "environment.hsa-override",
         "environment.visible-devices",
     ),
