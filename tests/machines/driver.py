@@ -93,7 +93,7 @@ def log(spec: Spec) -> Answers:
 def counters(spec: Spec) -> Answers:
     """Error counters of cards with checked memory, all at zero."""
     device = "/sys/class/drm/card{}/device"
-    checked = [n for n, gpu in enumerate(spec.gpus) if gpu.pci_class == "38000"]
+    checked = [n for n, gpu in enumerate(spec.cards) if gpu.pci_class == "38000"]
     bus = "/sys/bus/pci/devices"
     counts = {f"{device.format(n)}/ras/umc_err_count": "ue: 0\nce: 0\n" for n in checked}
     return {
@@ -103,7 +103,7 @@ def counters(spec: Spec) -> Answers:
         ),
         **{
             f"link:{bus}/{gpu.bdf}": text(f"../../../devices/pci0000:00/0000:00:01.1/{gpu.bdf}")
-            for gpu in spec.gpus
+            for gpu in spec.cards
         },
     }
 

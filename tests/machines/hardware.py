@@ -54,17 +54,24 @@ def pci(spec: Spec) -> Answers:
         "max_link_width": "16",
     }
     answers: Answers = {
-        f"glob:{bus}/*/uevent": files({f"{bus}/{g.bdf}/uevent": _uevent(g) for g in spec.gpus}),
+        f"glob:{bus}/*/uevent": files({f"{bus}/{g.bdf}/uevent": _uevent(g) for g in spec.cards}),
         f"glob:{drm}/card*/device/uevent": files(
-            {f"{drm}/card{n}/device/uevent": _uevent(g) for n, g in enumerate(spec.gpus)}
+            {f"{drm}/card{n}/device/uevent": _uevent(g) for n, g in enumerate(spec.cards)}
         ),
-        f"glob:{bus}/*/revision": files({f"{bus}/{g.bdf}/revision": f"0x{g.revision}\n" for g in spec.gpus}),
+        f"glob:{bus}/*/revision": files({f"{bus}/{g.bdf}/revision": f"0x{g.revision}\n" for g in spec.cards}),
         f"glob:{drm}/card*/device/mem_info_vram_total": files(
-            {f"{drm}/card{n}/device/mem_info_vram_total": f"{g.vram}\n" for n, g in enumerate(spec.gpus)}
+            {f"{drm}/card{n}/device/mem_info_vram_total": f"{g.vram}\n" for n, g in enumerate(spec.cards)}
         ),
     }
+    for number, name in enumerate(("current_compute_partition", "current_memory_partition")):
+        modes = {
+            f"{drm}/card{n}/device/{name}": f"{g.modes[number]}\n"
+            for n, g in enumerate(spec.cards)
+            if g.modes
+        }
+        answers[f"glob:{drm}/card*/device/{name}"] = files(modes)
     for name, value in link.items():
-        answers[f"glob:{bus}/*/{name}"] = files({f"{bus}/{g.bdf}/{name}": f"{value}\n" for g in spec.gpus})
+        answers[f"glob:{bus}/*/{name}"] = files({f"{bus}/{g.bdf}/{name}": f"{value}\n" for g in spec.cards})
     return answers
 
 
@@ -86,7 +93,7 @@ def kfd(spec: Spec) -> Answers:
         values = {
             "cpu_cores_count": 0, "simd_count": gpu.simd_count, "simd_per_cu": gpu.simd_per_cu,
             "gfx_target_version": gpu.gfx_target_version, "vendor_id": 4098, "device_id": int(gpu.device, 16),
-            "location_id": place, "domain": domain, "drm_render_minor": gpu.render_minor, "hive_id": gpu.hive,
+            "location_id": place + gpu.partition, "domain": domain, "drm_render_minor": gpu.render_minor, "hive_id": gpu.hive,
             "unique_id": gpu.unique_id, "num_xcc": gpu.num_xcc,
         }  # fmt: skip
         properties[f"{_NODES}/{node}/properties"] = "".join(f"{k} {v}\n" for k, v in values.items())

@@ -67,6 +67,7 @@ OTHERS = {
 }
 
 
+@cache
 def _parts() -> list[Part]:
     found: list[Part] = []
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
@@ -74,15 +75,20 @@ def _parts() -> list[Part]:
     return found
 
 
-@cache
-def _built(name: str) -> Answers:
+def build(spec: Spec) -> Answers:
+    """The answers of a machine of these figures."""
     answers: Answers = {}
     for part in _parts():
-        more = part(HEALTHY.get(name) or OTHERS[name])
+        more = part(spec)
         doubled = sorted(set(more) & set(answers))
         assert not doubled, f"two parts answer {doubled}"
         answers.update(more)
     return answers
+
+
+@cache
+def _built(name: str) -> Answers:
+    return build(HEALTHY.get(name) or OTHERS[name])
 
 
 def machine(name: str) -> Answers:

@@ -14,7 +14,11 @@ Answers = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class GpuSpec:
-    """A GPU as KFD and PCI show it. `vram` in bytes, `hive` 0 for none, `location` as KFD's location_id."""
+    """A GPU as KFD and PCI show it. `vram` in bytes, `hive` 0 for none.
+
+    A partitioned GPU is several of these at one address, `partition` being the number; `modes` are those of compute and
+    memory.
+    """
 
     gfx_target_version: int
     device: str
@@ -28,6 +32,8 @@ class GpuSpec:
     hive: int = 0
     unique_id: int = 0
     pci_class: str = "38000"
+    partition: int = 0
+    modes: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,11 @@ class Spec:
     threads: int = 64
     memory_kib: int = 527_953_000
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def cards(self) -> tuple[GpuSpec, ...]:
+        """The GPUs as the bus has them: a partitioned one is one."""
+        return tuple(gpu for gpu in self.gpus if gpu.partition == 0)
 
 
 Part = Callable[[Spec], Answers]
