@@ -57,10 +57,12 @@ def flash_attention(
     library = libraries.libraries[0]
     if library.gfx is None:
         return unknown(f"{library.path} could not be looked into")
-    if not library.gfx:
-        needed = ", ".join(library.needed or ())
-        why = f"{library.name} of {dist} has no code for any AMD GPU ({needed}): it is a CUDA build"
+    cuda = [name for name in library.needed or () if name.startswith("libcudart.")]
+    if cuda:
+        why = f"{library.name} of {dist} needs {cuda[0]}: it is a CUDA build"
         return fail(why, remedy=_flash(build, gpu, table, dist))
+    if not library.gfx:
+        return unknown(f"which GPUs {library.path} has code for could not be read")
     for gpu in targets_of(gpus):
         if library.serves(gpu.gfx or "") is False:
             return fail(

@@ -33,8 +33,11 @@ class Library:
         return self.path.partition("-packages/")[0] + "-packages"
 
     def serves(self, gfx: str) -> bool | None:
-        """Whether it has code for a target, whatever its features; None where nobody could look."""
-        return None if self.gfx is None else any(target_of(t) == gfx for t in self.gfx)
+        """Whether it has code for a target, whatever its features; None where nobody could look.
+
+        A library without any target is unknown too: a bundle that could not be unpacked looks like that.
+        """
+        return any(target_of(t) == gfx for t in self.gfx) if self.gfx else None
 
 
 def targets_of(gpus: Gpus) -> list[Gpu]:
