@@ -13,8 +13,9 @@ from rocmdoctor.diagnosis.runner import Diagnosis
 from rocmdoctor.facts.faults import FaultTable
 from rocmdoctor.reports.sharing import share
 from tests.judging import judge
+from tests.machines import env_faults
 from tests.machines.families import FAMILIES, family
-from tests.machines.faults import HIDDEN, LAYERS, PLANTED, UNSEEN, Fault, planted, together
+from tests.machines.faults import HIDDEN, PLANTED, UNSEEN, Fault, planted, together
 
 SINGLE = [pytest.param(f, name, id=f"{f.name}/{f.label}: {name}") for f in PLANTED for name in f.on]
 
@@ -121,8 +122,20 @@ def test_a_shared_snapshot_says_the_same(fault: Fault, name: str) -> None:
 
 
 def test_every_fault_is_planted_or_named_as_unseen() -> None:
-    layers = DataTables(bundled())(FaultTable).layers
-    wanted = {name for name, layer in layers.items() if layer in LAYERS}
     made = {fault.name for fault in PLANTED}
-    assert not made & set(UNSEEN)
-    assert wanted == {name for name in made | set(UNSEEN) if layers[name] in LAYERS}
+    unseen = {**UNSEEN, **env_faults.UNSEEN}
+    assert not made & set(unseen)
+    assert set(DataTables(bundled())(FaultTable).layers) == made | set(unseen)
+
+
+ABOVE = [f for f in PLANTED if f.on == env_faults.ON and f.level == "fail"]
+
+
+@pytest.mark.parametrize(
+    "below", ["not-in-the-groups", "blacklisted", "half-configured", "memory-errors", "full"]
+)
+@pytest.mark.parametrize("above", ABOVE, ids=lambda f: f.label)
+def test_a_fault_of_the_environment_stands_beside_one_of_the_machine(above: Fault, below: str) -> None:
+    causes = {f.label: f.cause for f in PLANTED}
+    diagnosis = _diagnose((below, above.label), env_faults.ON[0])
+    assert set(diagnosis.root_causes) == {causes[below], above.cause}, _said(diagnosis)

@@ -13,7 +13,6 @@ from tests.machines.packages import KEYRING, SHOW_KEYS
 from tests.machines.parts import ABSENT, Answers, Spec, files, ran, text
 from tests.machines.rocm import rocminfo
 
-LAYERS = ("hardware", "driver", "access", "packages", "environment")
 BARE = ("mi210", "mi210-no-rocm", "rx7900xtx-with-igpu", "mi210-dkms", "mi300x-cpx", "debian12", "debian13")
 OWN_DRIVER = tuple(name for name in BARE if name != "mi210-dkms")
 AMDS_ROCM = ("mi210", "rx7900xtx-with-igpu", "mi210-dkms", "mi300x-cpx", "container")
@@ -549,7 +548,6 @@ def _cache_of_root(answers: Answers, spec: Spec) -> None:
 UNSEEN = {
     "gpu-power-hang": "its traces are those of gpu-reset, and no check tells the two apart",
     "amdgpu-builtin-kernel": "a state of healthy machines, told by an ok of driver.builtin",
-    "conda-libstdcxx": "judged with the Python environment",
 }
 
 
@@ -573,6 +571,8 @@ HIDDEN: dict[str, tuple[str, ...]] = {
     ),
     # The package of the driver waits for the build, and whatever else stopped with it is seen when that is done.
     "does-not-build": ("half-configured",),
+    # hipcc hands everything to nvcc, whatever its own compiler is.
+    "nvidia-platform": ("hipcc-without-clang",),
 }
 # Two of one group cannot be at once.
 EXCLUSIVE = (
