@@ -151,13 +151,8 @@ class Dists(Fact):
         }
         return tuple(d for d in self.dists if d.folder in claims)
 
-    def asking(self, name: str) -> list[tuple[Dist, str]]:
-        """The distributions that require another one, with what they write."""
-        wanted = re.compile(rf"{re.escape(name)}\s*(?:$|[\[(<>=!~;@ ])", re.IGNORECASE)
-        return [(d, r) for d in self.dists for r in d.requires if wanted.match(normalized_name(r))]
 
-
-def normalized_name(requirement: str) -> str:
-    """The requirement with its project's name normalized."""
+def named(requirement: str) -> str:
+    """The project that a requirement names."""
     match = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", requirement)
-    return normalized(match.group()) + requirement[match.end() :] if match else requirement
+    return normalized(match.group()) if match else ""

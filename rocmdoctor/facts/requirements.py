@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rocmdoctor.facts.base import Fact
-from rocmdoctor.facts.distributions import Dist, Dists
+from rocmdoctor.facts.distributions import Dist, Dists, named
+from rocmdoctor.facts.torch_build import TorchStackTable
 
 # packaging is imported where it is used: collecting answers needs the standard library alone.
 
@@ -52,12 +53,12 @@ class Pin:
 
 @dataclass(frozen=True)
 class Pins(Fact):
-    """All requirements of the environment that apply to its Python on this system."""
+    """Requirements that apply to the environment's Python on this system: on and by the distributions that matter here."""
 
     pins: tuple[Pin, ...]
 
     @classmethod
-    def derive(cls, dists: Dists) -> Pins:
+    def derive(cls, dists: Dists, table: TorchStackTable) -> Pins:
         from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415
 
         python = dists.env.python or (3, 11)
@@ -76,13 +77,16 @@ class Pins(Fact):
         found = []
         for dist in dists.dists:
             for text in () if dist.leftover else dist.requires:
+                name = named(text)
+                # Most of an environment's requirements are on what no check looks at; to read them takes its time.
+                if name not in table.watched and dist.name not in table.watched:
+                    continue
                 try:
                     asked = Requirement(text)
                     if asked.marker is not None and not asked.marker.evaluate(around):
                         continue
                 except (InvalidRequirement, ValueError):
                     continue
-                name = asked.name.lower().replace("_", "-").replace(".", "-")
                 other = there.get(name)
                 met = holds(str(asked.specifier), other.version) if other else None
                 found.append(Pin(dist, name, str(asked.specifier), text.split(";")[0].strip(), other, met))

@@ -284,6 +284,7 @@ class TorchStackTable(Table):
     file: ClassVar[str] = "torch_stack.toml"
     pythons: Mapping[str, tuple[tuple[int, int], tuple[int, int]]]
     targets: Mapping[str, tuple[str, ...]]
+    watched: frozenset[str]
     triton_names: tuple[str, ...]
     device_prefixes: tuple[str, ...]
     hipblas_major: Mapping[str, str]
@@ -309,6 +310,7 @@ class TorchStackTable(Table):
         return cls(
             pythons={name: (pair(row[0]), pair(row[1])) for name, row in data["pythons"].items()},
             targets={name: tuple(row) for name, row in data["targets"].items()},
+            watched=frozenset((*data["pins"]["watched"], *data["triton"]["names"])),
             triton_names=tuple(data["triton"]["names"]),
             device_prefixes=tuple(data["devices"]["prefixes"]),
             hipblas_major=dict(data["hipblas"]),

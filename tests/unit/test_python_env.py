@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rocmdoctor.content import DataTables, bundled
 from rocmdoctor.facts.base import UnknownError, read
 from rocmdoctor.facts.distributions import _KEEP, Dists, InstalledDists
 from rocmdoctor.facts.python_env import PythonEnv, fits, python_of
 from rocmdoctor.facts.requirements import Pins, holds
+from rocmdoctor.facts.torch_build import TorchStackTable
 from rocmdoctor.hosts.collector import _kept
 from rocmdoctor.model import Answer
 
@@ -117,6 +119,7 @@ def _dists(env: PythonEnv, texts: dict[str, str]) -> Dists:
     return Dists.derive(env, read(InstalledDists, answers))
 
 
+_TABLE = DataTables(bundled())(TorchStackTable)
 _ENV = PythonEnv("/v", "venv", "VIRTUAL_ENV", (3, 12), inherits=False, pip=None, conda={})
 
 
@@ -125,16 +128,18 @@ def test_pins_that_apply_here() -> None:
         "torch-2.4.0+rocm6.1": "Name: torch\nVersion: 2.4.0+rocm6.1\n",
         "a-1": 'Name: a\nVersion: 1\nRequires-Dist: torch==2.4.0\nRequires-Dist: torch<2; python_version < "3.8"\n',
         "b-1": "Name: b\nVersion: 1\nRequires-Dist: torch (>=2.5)\nRequires-Dist: Flash_Attn\nRequires-Dist: !!\n",
+        "c-1": "Name: c\nVersion: 1\nRequires-Dist: numpy>=2\n",
         "~orch-2.3.0": "Name: torch\nVersion: 2.3.0\n",
     }
     dists = _dists(_ENV, texts)
     assert [d.leftover for d in dists.all("torch")] == [False, True]
-    pins = Pins.derive(dists)
+    pins = Pins.derive(dists, _TABLE)
     assert [(p.owner.name, p.met, p.exact) for p in pins.on("torch")] == [
         ("a", True, True),
         ("b", False, False),
     ]
     assert [(p.name, p.met) for p in pins.by("b")] == [("torch", False), ("flash-attn", None)]
+    assert pins.by("c") == ()
 
 
 def test_modules_of_another_python_are_none_of_its() -> None:
@@ -150,4 +155,4 @@ def test_any_requirement(specifiers: str, version: str) -> None:
 
 @given(st.dictionaries(st.text(alphabet="ab-.~1", min_size=1, max_size=8), st.text(max_size=80), max_size=4))
 def test_any_metadata(texts: dict[str, str]) -> None:
-    Pins.derive(_dists(_ENV, texts))
+    Pins.derive(_dists(_ENV, texts), _TABLE)
