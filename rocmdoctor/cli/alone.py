@@ -36,6 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="write here; default is stdout")
     verb.add_argument("--root", metavar="DIR", help="a mounted image or extracted tree; no command is run")
+    verb.add_argument(
+        "--env", metavar="PATH", help="the Python environment to look at; default: the active one"
+    )
     verb.add_argument("--list", action="store_true", help="print every question and template, ask nothing")
     verb.add_argument(
         "--patience", type=_factor, default=1.0, help="stretches all time limits by this factor"
@@ -58,7 +61,12 @@ def _collect(options: argparse.Namespace) -> int:
     if options.list:
         return taking.show_list(as_json=options.json)
     code = taking.collect(
-        options.output, options.root, options.patience, as_json=options.json, shared=options.share
+        options.output,
+        options.root,
+        options.patience,
+        options.env,
+        as_json=options.json,
+        shared=options.share,
     )
     sys.stdout.flush()
     return code

@@ -13,9 +13,16 @@ from rocmdoctor.model import Snapshot
 __all__ = ["patient", "take"]
 
 
-def take(root: str = "/", patience: float = 1.0, progress: Callable[[str], None] | None = None) -> Snapshot:
+def take(
+    root: str = "/",
+    patience: float = 1.0,
+    progress: Callable[[str], None] | None = None,
+    env: str | None = None,
+    *,
+    deep: bool = False,
+) -> Snapshot:
     """As `taking.take`, with click's error for a wrong option."""
     try:
-        return taking.take(root, patience, progress)
+        return taking.take(root, patience, progress, env, deep=deep)
     except taking.WrongUseError as error:
         raise click.UsageError(str(error)) from error

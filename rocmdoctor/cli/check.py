@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rocmdoctor.cli.errors import PlacedError
-from rocmdoctor.cli.options import KNOWN_ARCH, json_option, root_option
+from rocmdoctor.cli.options import KNOWN_ARCH, deep_option, env_option, json_option, root_option
 
 if TYPE_CHECKING:
     from rocmdoctor.cli.running import Judge
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     help="Judge a saved snapshot, or every *.json in a folder.",
 )
 @root_option
+@env_option
+@deep_option
 @click.option(
     "--for", "level", type=click.Choice(["driver", "rocm", "torch", "training"]), help="What must be there."
 )
@@ -64,6 +66,8 @@ if TYPE_CHECKING:
 def command(
     snapshot: Path | None,
     root: str | None,
+    env: str | None,
+    deep: bool,
     level: str | None,
     arch: str | None,
     only: tuple[str, ...],
@@ -87,10 +91,17 @@ def command(
     rocmdoctor check --only 'driver.*' -v       some checks, with their evidence
     rocmdoctor check --snapshot box.json        a machine saved with 'rocmdoctor collect'
     rocmdoctor check --root /mnt                a mounted disk image
+    rocmdoctor check --env ~/venv --deep        a Python environment, and whether its torch runs
     rocmdoctor check --format markdown          a page to post in an issue
     """
     if snapshot is not None and root is not None:
         raise click.UsageError("--snapshot and --root both say where to look; give one")
+    if snapshot is not None and (env is not None or deep):
+        raise click.UsageError(
+            "--env and --deep ask a machine; a snapshot holds what was asked when it was taken"
+        )
+    if root is not None and deep:
+        raise click.UsageError("--deep starts a Python; nothing is started in a tree that --root names")
     if as_json and form == "markdown":
         raise click.UsageError("--json and --format markdown are two formats; give one")
     as_json = as_json or form == "json"
@@ -103,7 +114,7 @@ def command(
         return _folder(judge, snapshot, chosen, jobs, as_json=as_json)
     if jobs is not None:
         raise click.UsageError("--jobs is for a folder of snapshots: give one with --snapshot DIR")
-    taken = _taken(snapshot, root, patience)
+    taken = _loaded(snapshot) if snapshot is not None else _taken(root, patience, env, deep=deep)
     if form == "markdown":
         return _markdown(judge, taken, chosen)
     outcome = judge.judge(taken, chosen)
@@ -132,18 +143,20 @@ def _markdown(judge: Judge, taken: Snapshot, chosen: set[str]) -> int:
     return outcome.diagnosis.exit_code
 
 
-def _taken(snapshot: Path | None, root: str | None, patience: float) -> Snapshot:
-    if snapshot is not None:
-        from rocmdoctor.hosts.replay import BadSnapshotError, load
+def _loaded(snapshot: Path) -> Snapshot:
+    from rocmdoctor.hosts.replay import BadSnapshotError, load
 
-        try:
-            return load(snapshot)
-        except BadSnapshotError as error:
-            raise PlacedError(error.where, str(error)) from error
+    try:
+        return load(snapshot)
+    except BadSnapshotError as error:
+        raise PlacedError(error.where, str(error)) from error
+
+
+def _taken(root: str | None, patience: float, env: str | None, *, deep: bool) -> Snapshot:
     from rocmdoctor.cli.asking import patient, take
 
     with patient() as progress:
-        return take(root or "/", patience, progress)
+        return take(root or "/", patience, progress, env, deep=deep)
 
 
 def _folder(judge: Judge, folder: Path, chosen: set[str], jobs: int | None, *, as_json: bool) -> int:

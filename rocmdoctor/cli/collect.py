@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rocmdoctor.cli.options import json_option, root_option
+from rocmdoctor.cli.options import deep_option, env_option, json_option, root_option
 
 
 @click.command(name="collect", epilog="Exit codes: 0 written, 2 usage or a file that cannot be written.")
@@ -14,6 +14,8 @@ from rocmdoctor.cli.options import json_option, root_option
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write here; default is stdout."
 )
 @root_option
+@env_option
+@deep_option
 @click.option("--list", "listing", is_flag=True, help="Print every question and template, ask nothing.")
 @click.option(
     "--patience",
@@ -29,7 +31,14 @@ from rocmdoctor.cli.options import json_option, root_option
 )
 @json_option
 def command(
-    output: Path | None, root: str | None, listing: bool, patience: float, shared: bool, as_json: bool
+    output: Path | None,
+    root: str | None,
+    env: str | None,
+    deep: bool,
+    listing: bool,
+    patience: float,
+    shared: bool,
+    as_json: bool,
 ) -> int:
     """Save what can be asked of this machine, raw, to be judged elsewhere.
 
@@ -41,11 +50,13 @@ def command(
     rocmdoctor collect --list           what would be read and run
     ./run collect > box.json            the same on a machine that has only python3
     """
+    if root is not None and deep:
+        raise click.UsageError("--deep starts a Python; nothing is started in a tree that --root names")
     from rocmdoctor.cli import taking
 
     if listing:
         return taking.show_list(as_json=as_json)
     try:
-        return taking.collect(output, root, patience, as_json=as_json, shared=shared)
+        return taking.collect(output, root, patience, env, as_json=as_json, shared=shared, deep=deep)
     except taking.WrongUseError as error:
         raise click.UsageError(str(error)) from error

@@ -17,6 +17,15 @@ root_option: Decorator = click.option(
     "--root", metavar="DIR", help="A mounted image or extracted tree; its files are read, no command is run."
 )
 
+env_option: Decorator = click.option(
+    "--env", metavar="PATH", help="The Python environment to look at: venv or conda. Default: the active one."
+)
+deep_option: Decorator = click.option(
+    "--deep",
+    is_flag=True,
+    help="Also ask the environment's own Python: import torch, one product on each GPU.",
+)
+
 
 class Arch(click.ParamType):  # type: ignore[type-arg]
     """A gfx target that the table knows, with did-you-mean."""

@@ -16,6 +16,7 @@ from typing import Any
 from rocmdoctor.asking import distinct, keys
 from rocmdoctor.facts import all_facts
 from rocmdoctor.facts.base import first_questions, second_questions
+from rocmdoctor.facts.deep import SECONDS, SWITCH
 from rocmdoctor.hosts.caller import apart
 from rocmdoctor.hosts.machine import DEADLINE, Machine
 from rocmdoctor.hosts.replay import document, dumps, from_raw, save
@@ -27,22 +28,47 @@ class WrongUseError(Exception):
     """An option that cannot be followed; the message names it and says what to give."""
 
 
-def take(root: str = "/", patience: float = 1.0, progress: Callable[[str], None] | None = None) -> Snapshot:
-    """A snapshot of this machine, or of one in a folder: two passes of questions. Raises WrongUseError."""
+def take(
+    root: str = "/",
+    patience: float = 1.0,
+    progress: Callable[[str], None] | None = None,
+    env: str | None = None,
+    *,
+    deep: bool = False,
+) -> Snapshot:
+    """A snapshot of this machine, or of one in a folder: two passes of questions. Raises WrongUseError.
+
+    `env` is the Python environment to look at; `deep` asks its interpreter, too.
+    """
     if root != "/" and not Path(root).is_dir():
         raise WrongUseError(f"--root: {root} is not a folder; give the mounted image or extracted tree")
     facts = all_facts()
+    chosen = _chosen(root, env, deep=deep)
 
     def collect(tell: Callable[[str], None] | None) -> dict[str, Any]:
-        machine = Machine(root, patience)
-        answers = machine.ask(first_questions(facts), tell)
+        machine = Machine(root, patience, SECONDS if deep else 0.0)
+        answers = {**machine.ask(first_questions(facts), tell), **chosen}
         seen = from_raw({"schema": 1, "answers": answers}).answers
         answers.update(machine.ask(second_questions(facts, seen), tell))
         return document(answers, machine.about(), TOOL, _now())
 
     if root != "/":
         return from_raw(collect(progress))
-    return from_raw(apart(collect, progress, DEADLINE * patience + 5))
+    return from_raw(apart(collect, progress, DEADLINE * patience + 5 + (SECONDS if deep else 0)))
+
+
+def _chosen(root: str, env: str | None, *, deep: bool) -> dict[str, Any]:
+    """The wishes as answers: they decide what the second pass asks, and stay in the snapshot."""
+    answers: dict[str, Any] = {}
+    if env is not None:
+        path = Path(env) if root != "/" else Path(env).absolute()
+        there = Path(root, *path.parts[1:]) if path.is_absolute() else path
+        if not path.is_absolute() or not there.is_dir():
+            raise WrongUseError(f"--env: {env} is not a folder; give a venv or a conda environment")
+        answers["env:ROCMDOCTOR_ENV"] = {"ok": True, "text": str(path)}
+    if deep:
+        answers[f"env:{SWITCH}"] = {"ok": True, "text": "1"}
+    return answers
 
 
 def _now() -> str:
@@ -50,11 +76,18 @@ def _now() -> str:
 
 
 def collect(
-    output: Path | None, root: str | None, patience: float, *, as_json: bool, shared: bool = False
+    output: Path | None,
+    root: str | None,
+    patience: float,
+    env: str | None = None,
+    *,
+    as_json: bool,
+    shared: bool = False,
+    deep: bool = False,
 ) -> int:
     """The verb: asks, then writes to `output` or stdout. Raises WrongUseError."""
     with patient() as progress:
-        taken = take(root or "/", patience, progress)
+        taken = take(root or "/", patience, progress, env, deep=deep)
     raw = taken.raw
     if shared:
         from rocmdoctor.reports.sharing import share

@@ -195,6 +195,8 @@ def _run(tree: Tree, q: Question) -> dict[str, Any]:
     answer: dict[str, Any] = (
         {"ok": True, "exit_code": code} if code is not None else {"ok": False, "why": "timeout"}
     )
+    if code is None and max(len(out), len(err)) >= q["limit"]:
+        answer["detail"] = "it prints without end"
     answer.update(stdout=_kept(out, q["keep"]), stderr=err, path=printable(path))
     answer["seconds"] = round(time.monotonic() - started, 3)
     return answer

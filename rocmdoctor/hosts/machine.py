@@ -17,9 +17,13 @@ FIRST_PASS = 3.2
 
 
 class Machine:
-    """Asks the live machine (`root="/"`) or a mounted image. `patience` stretches every time limit."""
+    """Asks the live machine (`root="/"`) or a mounted image. `patience` stretches every time limit.
 
-    def __init__(self, root: str = "/", patience: float = 1.0) -> None:
+    `more` seconds are added to the second pass, for a question that is known to take long.
+    """
+
+    def __init__(self, root: str = "/", patience: float = 1.0, more: float = 0.0) -> None:
+        self.more = more
         self.root = root
         self.patience = patience
         self._until: float | None = None
@@ -34,7 +38,7 @@ class Machine:
         now = time.monotonic()
         self._passes += 1
         if self._until is None:
-            self._until = now + DEADLINE * self.patience
+            self._until = now + (DEADLINE + self.more) * self.patience
         allowed = self._until - now
         if self._passes == 1:
             allowed = min(allowed, FIRST_PASS * self.patience)

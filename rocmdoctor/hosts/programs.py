@@ -32,6 +32,9 @@ def which(program: str) -> str | None:
     return None
 
 
+FLOOD = 16 << 20  # bytes beyond which a program is taken to print for ever
+
+
 def child(argv: list[str], timeout: float, limit: int) -> tuple[int | None, str, str]:
     """Exit code (None: it hung), stdout and stderr, `limit` bytes of each. Returns in `timeout` + 2 x GRACE."""
     stops = _STOPS[0]
@@ -104,8 +107,10 @@ def _drain(proc: subprocess.Popen[bytes], until: float, limit: int) -> list[str]
             data = os.read(item.fd, 1 << 16)
             if not data:
                 chosen.unregister(item.fileobj)
-            elif sizes[item.fileobj] < limit:
-                parts[item.fileobj].append(data[: limit - sizes[item.fileobj]])
-                sizes[item.fileobj] += len(data)
+                continue
+            parts[item.fileobj].append(data[: max(0, limit - sizes[item.fileobj])])
+            sizes[item.fileobj] += len(data)
+        if max(sizes.values()) > FLOOD + 4 * limit:
+            break  # it prints without end
     chosen.close()
     return [decode(b"".join(parts[stream]), sizes[stream] >= limit) for stream in streams]
