@@ -130,8 +130,8 @@ def companions(build: TorchBuild, pins: Pins | None) -> Verdict:
         return skip("torch is no ROCm build")
     if not build.companions:
         return ok("neither torchvision nor torchaudio is there, and training text needs neither")
-    foreign = {n: v for n, v in build.companions.items() if "rocm" not in v.partition("+")[2]}
-    foreign = {n: v for n, v in foreign.items() if "+" in v or build.index}
+    # PyPI's builds say so in their version.py only (0.22.1+cu126); what was built from source bears a commit there.
+    foreign = {n: v for n, v in build.companions.items() if re.match(r"(?:cu\d|cpu)", v.partition("+")[2])}
     shown = tuple(f"{n} {v}" for n, v in build.companions.items())
     names = [f"{name}=={version.partition('+')[0]}" for name, version in build.companions.items()]
     if foreign:
