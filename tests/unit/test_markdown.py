@@ -110,6 +110,13 @@ def test_no_text_is_markup(foreign: str) -> None:
     assert outside_code(block(tuple(foreign.split("\n")))).strip() == ""
 
 
+@pytest.mark.parametrize("line", ["```", "````", "```sh", "~~~", "    ```"])
+def test_no_line_closes_the_fence_that_it_stands_in(line: str) -> None:
+    fence = block((line, "after")).splitlines()[0]
+    assert block((line, "after")) == f"{fence}\n{line}\nafter\n{fence}\n"
+    assert fence not in line
+
+
 def test_a_real_renderer_agrees() -> None:
     markdown_it = pytest.importorskip("markdown_it")
     render = markdown_it.MarkdownIt("gfm-like", {"linkify": False}).render

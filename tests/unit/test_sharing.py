@@ -143,6 +143,9 @@ def test_a_user_with_the_name_of_something_else_costs_no_fact(user: str) -> None
     assert after["read:/etc/os-release"] == said["read:/etc/os-release"]
     assert after["stat:/dev/kfd"] == said["stat:/dev/kfd"]
     assert f"/home/{user}" not in json.dumps(after)
+    # The owner of the process is still who stands in the groups.
+    assert after["stat:/proc/self"]["text"] == "dir 0555 user1 user1"
+    assert after["read:/etc/group"]["text"].splitlines().count("user1") == 3
     assert verdicts(after) == verdicts(said)
 
 
