@@ -183,7 +183,8 @@ def triton(build: TorchBuild, dists: Dists, pins: Pins, table: TorchStackTable) 
     if wanted is None:
         return ok(f"torch asks for none; {', '.join(map(str, there)) or 'none'} is there")
     version = wanted.specifiers.lstrip("= ")
-    strangers = [d for d in there if d.name != wanted.name]
+    claims = dists.owners("triton/__init__.py")
+    strangers = [d for d in there if d.name != wanted.name and (not claims or d in claims)]
     remedy = _own_triton(build, wanted.name, version, strangers)
     pulled = tuple(
         f"{p.owner} asks for {p.text}" for d in strangers for p in pins.on(d.name) if p.owner.name != "torch"

@@ -17,8 +17,9 @@ _KEEP = (
     r"^(?:(?:Name|Version|Requires-Python): [^\n]{1,200}|Provides-Extra: device-[^\n]{1,40}"
     r"|Requires-Dist: (?![^\n]*\bextra\s*==)[^\n]{1,300})"
 )
-_RECORD = r"^(?:triton|torch)/(?:__init__|version)\.py,[^\n]{0,120}"
-_WATCHED = ("torch", "triton", "pytorch_triton", "pytorch_triton_rocm", "triton_rocm")
+_RECORD = r"^triton/__init__\.py,[^\n]{0,120}"
+# Contenders for one module: only their own lists of files tell which of them lay claim to it.
+_WATCHED = ("triton", "pytorch_triton", "pytorch_triton_rocm", "triton_rocm")
 
 
 def normalized(name: str) -> str:
