@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, UnknownError
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Access, Answer, Glob, List, Query, Read, Stat
 
 KFD = "/dev/kfd"
@@ -15,7 +15,7 @@ _RENDER = re.compile(r"renderD(\d{1,6})")
 _MAX_NODES = 256
 
 
-@dataclass(frozen=True)
+@frozen
 class Session(Fact):
     """The process that asks. `name` is None where the system has no name for the number; `gids` hold the primary."""
 
@@ -54,7 +54,7 @@ def user_name(owner: Answer) -> str | None:
     return words[2] if owner.ok and len(words) == 4 and not words[2].isdigit() else None
 
 
-@dataclass(frozen=True)
+@frozen
 class Node:
     """A device node. `opened` is None when nobody tried; `error` is the errno's name when it did not open."""
 
@@ -71,7 +71,7 @@ class Node:
         return f"{self.path} is {self.mode:04o} {self.owner}:{self.group}"
 
 
-@dataclass(frozen=True)
+@frozen
 class DeviceNodes(Fact):
     """/dev/kfd and the render nodes, by minor number. `dri`: the folder /dev/dri is there.
 
@@ -129,7 +129,7 @@ def _node(path: str, stat: Answer, opened: Answer) -> Node | None:
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class Group:
     """One line of /etc/group; `name` is "" for groups that have nothing to do with GPUs."""
 
@@ -138,7 +138,7 @@ class Group:
     member: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Groups(Fact):
     """/etc/group as far as it concerns GPUs and the asking user; other members never leave the machine."""
 
@@ -199,7 +199,7 @@ def read_groups(text: str, user: str | None) -> tuple[Group, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True)
+@frozen
 class NewUsers(Fact):
     """What adduser(8) does for new accounts: `extra` groups, None when it adds none."""
 
@@ -222,7 +222,7 @@ class NewUsers(Fact):
         return cls(tuple(re.findall(r"[\w.-]+", names.group(1))) if on and names else None)
 
 
-@dataclass(frozen=True)
+@frozen
 class DeviceRules(Fact):
     """Files of udev rules that speak of /dev/kfd or render nodes and set a mode, with the mode."""
 
@@ -243,7 +243,7 @@ class DeviceRules(Fact):
         return cls(found)
 
 
-@dataclass(frozen=True)
+@frozen
 class Wsl(Fact):
     """The bridge to the GPU under the Windows Subsystem for Linux."""
 
@@ -260,7 +260,7 @@ class Wsl(Fact):
         return cls(dxg=ev["dxg"].ok, library=ev["library"].ok)
 
 
-@dataclass(frozen=True)
+@frozen
 class DriverSources(Fact):
     """Source trees of the amdgpu driver for DKMS in /usr/src: something builds a kernel driver here."""
 
@@ -276,7 +276,7 @@ class DriverSources(Fact):
         return cls(tuple(name for name in names if name.startswith("amdgpu-")))
 
 
-@dataclass(frozen=True)
+@frozen
 class HostDriver(Fact):
     """The kernel runs amdgpu, seen in /sys, which containers share with their host."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, Table, UnknownError
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Glob, List, Query, Read, Run, Stat
 
 # Only lines that name a GPU vendor leave the machine; `arch=amd64` is not such a name.
@@ -29,7 +29,7 @@ _GPG = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@frozen
 class Source:
     """One repository line: `suite` and `uri` as written, `signed_by` a path, a fingerprint, `inline` or "".
 
@@ -60,7 +60,7 @@ class Source:
         return " ".join([self.uri, self.suite, *self.components])
 
 
-@dataclass(frozen=True)
+@frozen
 class AptSources(Fact):
     """Enabled repositories whose lines name a GPU vendor."""
 
@@ -148,7 +148,7 @@ def _yes(word: str) -> bool:
     return word.strip().lower() in ("yes", "true", "with", "on", "enable", "1")
 
 
-@dataclass(frozen=True)
+@frozen
 class Key:
     """A public key. `validity` is gpg's letter: e is expired, r revoked, - without judgement."""
 
@@ -158,7 +158,7 @@ class Key:
     owner: str
 
 
-@dataclass(frozen=True)
+@frozen
 class KeyFile:
     """A file that holds keys. `keys` is None where gpg could not be asked; `there` None where nobody could look."""
 
@@ -168,7 +168,7 @@ class KeyFile:
     why: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class AptKeys(Fact):
     """Key files that repository lines name, and those that are trusted for every repository."""
 
@@ -250,7 +250,7 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 15 else None
 
 
-@dataclass(frozen=True)
+@frozen
 class Pin:
     """A stanza of apt_preferences(5)."""
 
@@ -292,7 +292,7 @@ def _compiles(pattern: str) -> bool:
     return True
 
 
-@dataclass(frozen=True)
+@frozen
 class AptPins(Fact):
     """All pins, in the order of apt."""
 
@@ -329,7 +329,7 @@ def _pins(path: str, text: str) -> Iterator[Pin]:
             )
 
 
-@dataclass(frozen=True)
+@frozen
 class RepositoryTable(Table):
     """Vendors' servers, what their paths look like today, and their keys."""
 

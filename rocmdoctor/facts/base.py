@@ -102,7 +102,7 @@ def _said(answer: Answer) -> str:
 
 
 class Fact:
-    """Something true of a machine. Subclasses are frozen dataclasses.
+    """Something true of a machine. Subclasses are marked `@frozen`.
 
     A fact either asks (`queries`, perhaps `follow_up`, and `parse`) or follows from others: then it has `derive`,
     whose parameter types name the facts and tables that it is made from.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, UnknownError
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Query, Read, Run, Stat
 
 # UEFI specification, EFI_GLOBAL_VARIABLE. The file is four bytes of attributes and one of value.
@@ -16,7 +16,7 @@ _VARIABLE = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098
 KEYS = ("/var/lib/shim-signed/mok/MOK.der", "/var/lib/dkms/mok.pub")
 
 
-@dataclass(frozen=True)
+@frozen
 class SecureBoot(Fact):
     """`on`: the firmware checks signatures. `lockdown` is the kernel's word, "" when it has none.
 

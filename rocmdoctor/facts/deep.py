@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact
 from rocmdoctor.facts.python_env import CHOOSERS, chosen
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Answer, Env, Query, Read, Run
 
 SWITCH = "ROCMDOCTOR_DEEP"
@@ -40,7 +40,7 @@ os._exit(0)
 """
 
 
-@dataclass(frozen=True)
+@frozen
 class Deep(Fact):
     """The answer of the environment's Python. `state`: not-wanted, root, absent, hangs, died or answered.
 

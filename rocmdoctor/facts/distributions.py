@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, UnknownError
 from rocmdoctor.facts.python_env import VARIABLES, PythonEnv, fits, own_sites
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Glob, Query
 
 # Requirements behind an extra are left out: nothing records which extras were asked for. `device-` extras are kept,
@@ -27,7 +27,7 @@ def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@dataclass(frozen=True)
+@frozen
 class Dist:
     """One distribution. `devices`: the GPU targets that it offers separately; `leftover`: pip failed to remove it."""
 
@@ -49,7 +49,7 @@ class Dist:
         return f"{self.name} {self.version}"
 
 
-@dataclass(frozen=True)
+@frozen
 class InstalledDists(Fact):
     """All distributions of the environment, those that its Python finds first in front.
 
@@ -125,7 +125,7 @@ def _dists(texts: Mapping[str, str]) -> Iterator[Dist]:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Dists(Fact):
     """The distributions that the environment's Python can import, and that Python's environment."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, UnknownError
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Answer, Glob, Link, List, Query, Run
 
 TREE = "/var/lib/dkms"
@@ -23,7 +23,7 @@ _LOG = (
 _ECHO = re.compile(r"^make(?:\[\d+\])?: \*\*\*|^cc1: ")
 
 
-@dataclass(frozen=True)
+@frozen
 class Built:
     """A module that DKMS built for a kernel. `installed` when it was put among that kernel's modules."""
 
@@ -32,7 +32,7 @@ class Built:
     installed: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Failed:
     """A build that ended in errors, from the make.log that DKMS leaves. `kernel` is "" when the log names none."""
 
@@ -41,7 +41,7 @@ class Failed:
     errors: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class DkmsVersion:
     """One version of DKMS' amdgpu. `source` is where its link points; `stale` when there is no dkms.conf behind it."""
 
@@ -57,7 +57,7 @@ class DkmsVersion:
         return any(b.installed and b.kernel == kernel for b in self.built)
 
 
-@dataclass(frozen=True)
+@frozen
 class StatusRow:
     """A line of `dkms status`."""
 
@@ -68,7 +68,7 @@ class StatusRow:
     state: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Dkms(Fact):
     """DKMS' amdgpu, newest version first, and the modules of others whose source is gone.
 

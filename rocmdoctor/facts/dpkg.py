@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, Table, UnknownError
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import List, Query, Read
 
 # Packages that are fully installed and of the usual architectures need no line of their own: the file is big.
@@ -19,7 +19,7 @@ _KEEP = (
 _GONE = ("not-installed", "config-files")
 
 
-@dataclass(frozen=True)
+@frozen
 class Package:
     """One package. `state` is dpkg's word; `whole` when nothing is left to do for it."""
 
@@ -35,7 +35,7 @@ class Package:
         return self.state == "installed" and self.flag == "ok"
 
 
-@dataclass(frozen=True)
+@frozen
 class Dpkg(Fact):
     """All packages that are there, whole or not. `updates`: dpkg was stopped before it merged its notes."""
 
@@ -98,7 +98,7 @@ def _package(values: Mapping[str, str]) -> Package:
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class PackageTable(Table):
     """Which packages concern GPUs, and whose they are.
 
@@ -149,7 +149,7 @@ class PackageTable(Table):
         return match.group(1) if match else None
 
 
-@dataclass(frozen=True)
+@frozen
 class GpuPackage:
     """A package that concerns GPUs. `origin` is amd or distribution, `release` a ROCm version or None.
 
@@ -165,7 +165,7 @@ class GpuPackage:
     newer: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class GpuPackages(Fact):
     """ROCm's user-space packages, AMD's driver packages, NVIDIA's and CUDA's packages."""
 
@@ -204,7 +204,7 @@ def _judged(package: Package, table: PackageTable) -> GpuPackage:
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class ShownPackages(Fact):
     """Packages that a saved report shows with `apt show`: what somebody pasted, where no status file came along."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, UnknownError
 from rocmdoctor.facts.system import Kernel
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Glob, List, Query, Read, Stat
 
 MODULE = "amdgpu"
@@ -18,7 +18,7 @@ _FOREIGN = ("/updates/", "/extra/", "/weak-updates/")
 _KERNELS = 8
 
 
-@dataclass(frozen=True)
+@frozen
 class AmdgpuModule(Fact):
     """The module as the running kernel knows it.
 
@@ -69,7 +69,7 @@ class AmdgpuModule(Fact):
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class KernelTree:
     """What /lib/modules holds for one kernel. `files` are amdgpu's, the one that modprobe takes first.
 
@@ -97,7 +97,7 @@ def is_foreign(path: str) -> bool:
     return any(folder in f"/{path}" for folder in _FOREIGN)
 
 
-@dataclass(frozen=True)
+@frozen
 class KernelTrees(Fact):
     """The kernels in /lib/modules by release. `running` is None where nothing runs, as in an image."""
 
@@ -189,7 +189,7 @@ def _tree(kernel: str, ev: Evidence) -> KernelTree:
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class Block:
     """A setting that keeps amdgpu from loading. `hard`: also when it is asked for by name."""
 
@@ -210,7 +210,7 @@ _RULE = re.compile(rf"^[ \t]*(?P<verb>blacklist|install|options)[ \t]+{MODULE}(?
 _NOTHING = re.compile(r"(?:/\S*/)?(?:false|true)\b|:(?:\s|$)|/dev/null\b")
 
 
-@dataclass(frozen=True)
+@frozen
 class ModprobeRules(Fact):
     """What modprobe's settings say of amdgpu. `options` are the module's parameters, in order."""
 
@@ -254,7 +254,7 @@ class ModprobeRules(Fact):
         return cls(tuple(blocks), tuple(options))
 
 
-@dataclass(frozen=True)
+@frozen
 class Blocks(Fact):
     """All that keeps amdgpu from loading, the kernel command line first, which not every snapshot holds."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rocmdoctor.facts.base import Table
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import LAYERS
 
 
-@dataclass(frozen=True)
+@frozen
 class FaultTable(Table):
     """Fault to layer, and fault to what it means."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rocmdoctor.facts.base import Fact, Table, UnknownError
 from rocmdoctor.facts.kfd import KfdGpu, KfdTopology
 from rocmdoctor.facts.pci import AMD, PciDevice, PciDisplays
+from rocmdoctor.frozen import frozen
 
 NO_TARGET = "none"  # an AMD display device that has no gfx target: nothing of ROCm ever ran on it
 
@@ -22,7 +22,7 @@ def gfx_name(version: int) -> str:
     return f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}"
 
 
-@dataclass(frozen=True)
+@frozen
 class GfxTarget:
     """What is known of a gfx target. `override`: the HSA_OVERRIDE_GFX_VERSION that can make sense, or "" for none."""
 
@@ -35,7 +35,7 @@ class GfxTarget:
     gc: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class GpuModel:
     """A PCI device id. `names` by revision, "" for any; `dies` GPUs show up for one board; `xcc` per GPU."""
 
@@ -47,7 +47,7 @@ class GpuModel:
     xcc: int
 
 
-@dataclass(frozen=True)
+@frozen
 class GpuTable(Table):
     """AMD GPUs by PCI device id, and gfx targets by name."""
 
@@ -111,7 +111,7 @@ class GpuTable(Table):
         return f"{model.codename or device} ({shown})"
 
 
-@dataclass(frozen=True)
+@frozen
 class Gpu:
     """One KFD GPU node, or one PCI device without. `gfx` is None when it cannot be told."""
 
@@ -134,7 +134,7 @@ class Gpu:
     pci: PciDevice | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Gpus(Fact):
     """All AMD GPUs, KFD nodes first. `physical` counts boards that can compute, `hives` the XGMI groups."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, UnknownError
 from rocmdoctor.facts.tools import ToolAnswers
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Env, Link, List, Query, Run, Stat
 
 _LINE = re.compile(
@@ -19,7 +19,7 @@ _GCC = "/usr/lib/gcc/x86_64-linux-gnu"
 _CXX = "/usr/include/c++"
 
 
-@dataclass(frozen=True)
+@frozen
 class HipConfig:
     """One answer of `hipconfig --full`. `enumerator_missing`: it could not start rocm_agent_enumerator."""
 
@@ -35,7 +35,7 @@ class HipConfig:
         return {"hcc": "amd", "nvcc": "nvidia"}.get(said or "", said)
 
 
-@dataclass(frozen=True)
+@frozen
 class HipConfigs(Fact):
     """The answers of every hipconfig; `main` is the one that a user's shell finds."""
 
@@ -64,7 +64,7 @@ def _config(root: str, stdout: str, stderr: str) -> HipConfig:
     return HipConfig(root, values, version.group(1) if version else None, missing is not None)
 
 
-@dataclass(frozen=True)
+@frozen
 class Compilers(Fact):
     """What HIP looks for when it chooses a platform, in its order: a clang++, then an nvcc.
 
@@ -101,7 +101,7 @@ class Compilers(Fact):
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class CxxHeaders(Fact):
     """GCC versions that clang may choose from, and those whose C++ headers are there.
 
@@ -137,7 +137,7 @@ def _numbers(names: str) -> list[int]:
     return sorted(int(n.rstrip("/@")) for n in names.split() if re.fullmatch(r"\d{1,2}[/@]", n))
 
 
-@dataclass(frozen=True)
+@frozen
 class Looked(Fact):
     """Where tools that build extensions look for ROCm, in their order, with the folder that each place gives.
 

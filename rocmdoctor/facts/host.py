@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, Table, UnknownError
 from rocmdoctor.facts.gpus import Gpus
 from rocmdoctor.facts.system import OsRelease
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Answer, Disk, Env, Glob, Link, List, Query, Read, Run, Stat
 
 UNLIMITED = 1 << 62
@@ -22,7 +22,7 @@ def size_in_words(number: int) -> str:
     return f"{number / (1 << 30):.1f} GiB" if number >= 1 << 30 else f"{number / (1 << 20):.0f} MiB"
 
 
-@dataclass(frozen=True)
+@frozen
 class Limit:
     """What a process may use now (`soft`) and may raise it to (`hard`)."""
 
@@ -30,7 +30,7 @@ class Limit:
     hard: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Limits(Fact):
     """Limits of this session: locked memory in bytes, open files. `UNLIMITED` stands for no limit."""
 
@@ -55,7 +55,7 @@ def _limit(text: str, name: str, ev: Evidence) -> Limit:
     return Limit(soft, hard)
 
 
-@dataclass(frozen=True)
+@frozen
 class Room:
     """A file system: bytes in all, bytes free for this user."""
 
@@ -63,7 +63,7 @@ class Room:
     free: int
 
 
-@dataclass(frozen=True)
+@frozen
 class DiskSpace(Fact):
     """Room where packages, builds and caches go; paths that could not be asked are left out."""
 
@@ -116,7 +116,7 @@ def plain_path(path: str | None) -> str | None:
     return path.rstrip("/") or "/"
 
 
-@dataclass(frozen=True)
+@frozen
 class Iommu(Fact):
     """`active`: an IOMMU works here. `domains`: PCI address to the kind of its transfers (`identity`, `DMA`, ...)."""
 
@@ -150,7 +150,7 @@ _SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Settings(Fact):
     """Settings of the running kernel, None where it has none such. `hugepages` is the chosen word."""
 
@@ -213,7 +213,7 @@ def _enabled_states(ev: Evidence) -> tuple[str, ...]:
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class PeerSupport(Fact):
     """Options for transfers between GPUs in the running kernel's configuration; value `y`, `m` or `n`."""
 
@@ -247,7 +247,7 @@ class PeerSupport(Fact):
         raise UnknownError(f"{ev.key('config')}: absent")
 
 
-@dataclass(frozen=True)
+@frozen
 class Glibc(Fact):
     """Version of the C library as major and minor number, and where it was read."""
 
@@ -274,7 +274,7 @@ class Glibc(Fact):
         raise UnknownError(f"{ev.key('ldd')}: {ev['ldd'].why or 'names no version'}")
 
 
-@dataclass(frozen=True)
+@frozen
 class SystemGlibc(Fact):
     """The C library of a machine, from its files or else None, with the distribution's name for a table."""
 
@@ -293,7 +293,7 @@ class SystemGlibc(Fact):
 _TOOLS = ("git", "cmake", "ninja", "gcc", "g++", "make", "pkg-config")
 
 
-@dataclass(frozen=True)
+@frozen
 class BuildTools(Fact):
     """Programs and headers that source builds want, by whether they are there."""
 
@@ -321,7 +321,7 @@ class BuildTools(Fact):
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Wanted:
     """A setting and the machines that it is for: PCI device ids, none for all; `gpus` is the least number of them."""
 
@@ -331,7 +331,7 @@ class Wanted:
     source: str
 
 
-@dataclass(frozen=True)
+@frozen
 class HostTable(Table):
     """What hosts need, by subject; the C library by distribution; rows that were made no check, with the reason."""
 

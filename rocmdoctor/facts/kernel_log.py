@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, Table, UnknownError
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Answer, Query, Run
 
 # Only lines of these parts of the kernel leave the machine, without date and host name. The command line is not
@@ -21,7 +22,7 @@ _KEEP = (
 _PREFIX = re.compile(r"^(?:\w{3} [ \d]\d [\d:]{8} \S+ kernel: |\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? |<\d+>)*")
 
 
-@dataclass(frozen=True)
+@frozen
 class KernelLog(Fact):
     """Lines without their time stamps. `whole` when they begin with the start of the kernel."""
 
@@ -74,7 +75,7 @@ def _reason(ev: Evidence) -> str:
     return f"{ev.key('dmesg')}: {said}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Message:
     """A message of the kernel that a check looks for. `source` is the kernel file that prints it."""
 
@@ -83,7 +84,7 @@ class Message:
     source: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Hit:
     """A line that matches a message, with the values that the pattern names, and how often it was said."""
 
@@ -94,7 +95,7 @@ class Hit:
     count: int = 1
 
 
-@dataclass(frozen=True)
+@frozen
 class KernelMessages(Table):
     """Messages of the kernel by kind."""
 
@@ -107,7 +108,7 @@ class KernelMessages(Table):
         return cls(tuple(Message(r["kind"], re.compile(r["pattern"]), r["source"]) for r in rows))
 
 
-@dataclass(frozen=True)
+@frozen
 class KernelFindings(Fact):
     """The lines of the kernel log that mean something, each once."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from rocmdoctor.facts.base import Evidence, Fact, UnknownError
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Glob, Query, Stat
 
 _NODES = "/sys/class/kfd/kfd/topology/nodes"
@@ -15,7 +15,7 @@ _XGMI = 11
 _VIDEO_MEMORY = (1, 2)
 
 
-@dataclass(frozen=True)
+@frozen
 class Peer:
     """A GPU node at the other end of an XGMI link; bandwidth in MB/s as the driver states it."""
 
@@ -23,7 +23,7 @@ class Peer:
     max_bandwidth: int
 
 
-@dataclass(frozen=True)
+@frozen
 class KfdGpu:
     """One GPU node. `gfx_target_version` and `domain` are None on kernels that do not publish them."""
 
@@ -42,7 +42,7 @@ class KfdGpu:
     xgmi_peers: tuple[Peer, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class KfdTopology(Fact):
     """GPU nodes and the number of nodes with CPUs. `loaded`: the driver publishes a topology at all.
 

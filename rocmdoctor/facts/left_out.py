@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from rocmdoctor.facts.base import Fact
 from rocmdoctor.facts.gpus import Gpu, Gpus
+from rocmdoctor.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class LeftOut(Fact):
     """`gpus` lack a compute node though no other driver has them; `all` when no GPU has one.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact
 from rocmdoctor.facts.pci import PciDevice, PciDisplays
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Link, Query
 
 _BUS = "/sys/bus/pci/devices"
@@ -17,7 +17,7 @@ _BDF = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _WIDTHS = (1, 2, 4, 8, 12, 16, 32)
 
 
-@dataclass(frozen=True)
+@frozen
 class Hop:
     """A device on the way to a GPU, with the link on its upper side; speeds in the kernel's words."""
 
@@ -28,7 +28,7 @@ class Hop:
     max_speed: str
 
 
-@dataclass(frozen=True)
+@frozen
 class PciLinks(Fact):
     """The way to each AMD GPU, the processor's end first; devices that state no link are left out.
 

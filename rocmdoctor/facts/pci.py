@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from rocmdoctor.facts.base import Evidence, Fact, UnknownError
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Glob, Query, Stat
 
 AMD = "1002"
@@ -32,7 +32,7 @@ _GC = "ip_discovery/die/0/11/0"
 _FROM_BUS = ("revision", "speed", "max_speed", "width", "max_width")
 
 
-@dataclass(frozen=True)
+@frozen
 class PciDevice:
     """One device. Speeds are the kernel's words (`16.0 GT/s PCIe`), memory in bytes.
 
@@ -57,7 +57,7 @@ class PciDevice:
     gc: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class PciDisplays(Fact):
     """AMD and NVIDIA devices that show pictures or compute."""
 

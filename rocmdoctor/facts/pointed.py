@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, UnknownError
 from rocmdoctor.facts.host import home_of, plain_path
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Env, Glob, Link, Query, Stat
 
 _ROOTS = ("ROCM_PATH", "ROCM_HOME", "HIP_PATH", "CUDA_HOME", "CUDA_PATH")
@@ -16,7 +16,7 @@ _LIBRARIES = ("libamdhip64.so*", "libhsa-runtime64.so*", "libcudart.so*", "libst
 _MAX_ENTRIES = 16
 
 
-@dataclass(frozen=True)
+@frozen
 class Pointed(Fact):
     """Where variables lead: `folders` to whether they are there, `links` to their targets, libraries by folder."""
 
@@ -106,7 +106,7 @@ def _get(ev: Evidence, name: str) -> str | None:
         return None
 
 
-@dataclass(frozen=True)
+@frozen
 class Writable:
     """A folder with its mode and owner, `there` False when it is missing."""
 
@@ -115,7 +115,7 @@ class Writable:
     text: str
 
 
-@dataclass(frozen=True)
+@frozen
 class KernelCaches(Fact):
     """Folders in which MIOpen keeps tuned kernels, with mode and owner as a `Stat` says them."""
 

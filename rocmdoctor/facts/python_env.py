@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, UnknownError
 from rocmdoctor.facts.host import home_of, plain_path
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Env, Glob, Link, List, Query, Read, Stat
 
 # Asked by every fact about environments. The first of these that is set names the one that is judged.
@@ -79,7 +79,7 @@ def site_templates(*files: str) -> tuple[str, ...]:
     return tuple(f"{file.replace('SITE', '<site of the environment>')}" for file in files)
 
 
-@dataclass(frozen=True)
+@frozen
 class PythonEnv(Fact):
     """The environment that is judged. `kind`: venv, conda, folder, system, or missing when it is not there.
 

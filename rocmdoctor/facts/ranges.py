@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rocmdoctor.facts.base import Table
 from rocmdoctor.facts.driver import release_key
+from rocmdoctor.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class TooNew:
     """From this kernel on, a version of the DKMS module does not build."""
 
@@ -19,7 +19,7 @@ class TooNew:
     source: str
 
 
-@dataclass(frozen=True)
+@frozen
 class NeedsKernel:
     """The kernel whose own driver is good enough for some GPUs; `ubuntu` by flavour, where it has the fixes earlier."""
 
@@ -34,7 +34,7 @@ class NeedsKernel:
         return release_key(release)[:4] >= release_key(least or self.upstream)
 
 
-@dataclass(frozen=True)
+@frozen
 class DriverTable(Table):
     """Driver releases by module version, ROCm releases by driver release, limits of the DKMS source."""
 

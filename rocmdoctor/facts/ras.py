@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from rocmdoctor.facts.base import Evidence, Fact, UnknownError
 from rocmdoctor.facts.pci import PciDisplays
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Glob, Query
 
 _DEVICE = "/sys/class/drm/card*/device"
 
 
-@dataclass(frozen=True)
+@frozen
 class ErrorCount:
     """What one block of a GPU counted since its driver was loaded."""
 
@@ -23,7 +23,7 @@ class ErrorCount:
     correctable: int
 
 
-@dataclass(frozen=True)
+@frozen
 class BadPages:
     """Pages of video memory given up: `retired`, and `open` ones that are still in use."""
 
@@ -32,7 +32,7 @@ class BadPages:
     open: int
 
 
-@dataclass(frozen=True)
+@frozen
 class RasCounters(Fact):
     """Error counters and bad pages. Empty for GPUs that count nothing, which most consumer cards do not."""
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rocmdoctor.facts.base import Fact
 from rocmdoctor.facts.distributions import Dist, Dists, named
 from rocmdoctor.facts.torch_build import TorchStackTable
+from rocmdoctor.frozen import frozen
 
 # packaging is imported where it is used: collecting answers needs the standard library alone.
 
@@ -35,7 +34,7 @@ def release_of(version: str) -> tuple[int, ...]:
         return ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Pin:
     """One requirement that applies here: what `owner` asks of `name`. `met` is None where nothing of that name is."""
 
@@ -51,7 +50,7 @@ class Pin:
         return "==" in self.specifiers and ".*" not in self.specifiers
 
 
-@dataclass(frozen=True)
+@frozen
 class Pins(Fact):
     """Requirements that apply to the environment's Python on this system: on and by the distributions that matter here."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, Table, UnknownError
 from rocmdoctor.facts.dpkg import Dpkg, GpuPackages, PackageTable
 from rocmdoctor.facts.tools import Tools, opt_target
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Env, Glob, Link, List, Query, Read, Stat
 
 _CLASSIC = re.compile(r"rocm(?:-(?P<version>\d+(?:\.\d+)*))?")
@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"\d+\.\d+(?:\.\d+)?")
 _WHEEL = "lib/python3*/site-packages/rocm_sdk_core-*.dist-info/METADATA"
 
 
-@dataclass(frozen=True)
+@frozen
 class RocmFolder:
     """What lies at one root. `version` is what the folder says of itself, else its name; `hip` HIP's own version.
 
@@ -38,7 +38,7 @@ class RocmFolder:
         return self.programs or self.libraries
 
 
-@dataclass(frozen=True)
+@frozen
 class RocmFolders(Fact):
     """Folders of ROCm. `link` is what /opt/rocm points to (None: no link), `dangling` when that is not there.
 
@@ -166,7 +166,7 @@ def _wheels(ev: Evidence) -> Iterator[tuple[str, str]]:
                 yield prefix, text.split()[1]
 
 
-@dataclass(frozen=True)
+@frozen
 class RocmInstall:
     """One usable ROCm. `layout`: classic, core, distribution or wheel; `origin`: amd, distribution, pip or unpackaged."""
 
@@ -177,7 +177,7 @@ class RocmInstall:
     active: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class RocmInstalls(Fact):
     """All of them. The active one is what /opt/rocm leads to, else where the tools on PATH come from."""
 
@@ -252,7 +252,7 @@ def _sortable(root: str) -> list[int]:
     return [int(n) for n in re.findall(r"\d+", root)]
 
 
-@dataclass(frozen=True)
+@frozen
 class RocmTable(Table):
     """What to install today, and the boundaries between generations of ROCm."""
 

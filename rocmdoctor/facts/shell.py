@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, Table, UnknownError
 from rocmdoctor.facts.host import home_of
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Answer, Env, Glob, Query, Read
 
 OVERRIDE = "HSA_OVERRIDE_GFX_VERSION"
@@ -37,7 +37,7 @@ _AROUND = ("PATH", "LD_LIBRARY_PATH", "LD_PRELOAD", "CONDA_PREFIX", "VIRTUAL_ENV
 _GPU_IDS = Glob("/sys/class/kfd/kfd/topology/nodes/*/gpu_id")
 
 
-@dataclass(frozen=True)
+@frozen
 class Environment(Fact):
     """Variables that are set in the asking process, with their values; `HSA_OVERRIDE_GFX_VERSION_<node>` included."""
 
@@ -101,7 +101,7 @@ def keep_pattern() -> str:
     return rf"{fish}|{_LINE}|{_MIDDLE}|{assignment}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Assignment:
     """`value` is None when the file computes it or it was cut; `exported`: programs started later see it."""
 
@@ -215,7 +215,7 @@ _HOME_FILES = (
 _PATTERN = keep_pattern()
 
 
-@dataclass(frozen=True)
+@frozen
 class ShellFiles(Fact):
     """Assignments of our variables in the files that login and interactive shells read."""
 
@@ -264,7 +264,7 @@ class ShellFiles(Fact):
 # ---------------------------------------------------------------- what is known of them
 
 
-@dataclass(frozen=True)
+@frozen
 class Variable:
     """What is known of one variable. `kind` says how its value reads, `status` whether anything reads it."""
 
@@ -278,7 +278,7 @@ class Variable:
     source: str
 
 
-@dataclass(frozen=True)
+@frozen
 class VariableTable(Table):
     """The variables of ROCm and of what is built on it."""
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from rocmdoctor.facts.base import Evidence, Fact, UnknownError
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import List, Query, Read, Stat
 
 # Fields of os-release(5) that are read; the rest can hold links with names in them.
 _OS_FIELDS = r"^(?:ID|ID_LIKE|VERSION_ID|VERSION_CODENAME|UBUNTU_CODENAME|PRETTY_NAME)=.*"
 
 
-@dataclass(frozen=True)
+@frozen
 class OsRelease(Fact):
     """The distribution, from os-release(5). `codename` is the one that package repositories use."""
 
@@ -57,7 +57,7 @@ class OsRelease(Fact):
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Kernel(Fact):
     """The running kernel and its command line."""
 
@@ -92,7 +92,7 @@ class Kernel(Fact):
         return cls(release=release, cmdline=tuple(cmdline.split()))
 
 
-@dataclass(frozen=True)
+@frozen
 class Hardware(Fact):
     """Processors and memory. Memory in bytes."""
 
@@ -135,7 +135,7 @@ def _count(ranges: str) -> int:
     return total
 
 
-@dataclass(frozen=True)
+@frozen
 class Inside(Fact):
     """What this system runs inside of: `container` names the kind or is None; `wsl` when under Windows.
 
@@ -189,7 +189,7 @@ def _container(ev: Evidence) -> str | None:
     return None
 
 
-@dataclass(frozen=True)
+@frozen
 class Installed(Fact):
     """Kernels that have a module folder here. Others than the running one are booted next."""
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from rocmdoctor.facts.gpus import NO_TARGET, GpuTable
+from rocmdoctor.frozen import frozen
 
 _GFX = r"gfx[1-9]\d?[0-9a-f]{2}"
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
-@dataclass(frozen=True)
+@frozen
 class Agent:
     """A GPU that rocminfo lists: the target it was given, its PCI device id, and its name."""
 

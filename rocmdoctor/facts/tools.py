@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rocmdoctor.facts import texts
 from rocmdoctor.facts.base import Evidence, Fact, UnknownError
 from rocmdoctor.facts.gpus import GpuTable
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Answer, Link, List, Query, Run
 
 # `hipconfig --full` also prints the host's name and the environment: only what is judged leaves the machine.
@@ -30,7 +30,7 @@ QUESTIONS: Mapping[str, Run] = {
 _OTHERS = ("lspci",)
 
 
-@dataclass(frozen=True)
+@frozen
 class Tool:
     """One program. `state` is ok, absent, failed or hangs; `said` its own words: the first line that explains."""
 
@@ -50,7 +50,7 @@ def answered(ev: Evidence, name: str) -> Iterator[tuple[tuple[str, ...], Answer]
     yield from sorted(found, key=lambda item: item[1].why == "absent")
 
 
-@dataclass(frozen=True)
+@frozen
 class ToolAnswers(Fact):
     """Raw answers by program: the one found on PATH, else the one of a ROCm below /opt; all that other roots gave."""
 
@@ -138,7 +138,7 @@ def _versioned(ev: Evidence) -> list[str]:
     return roots + [f"/opt/rocm/{n}" for n in cores if re.fullmatch(r"core-\d+(?:\.\d+)*", n)]
 
 
-@dataclass(frozen=True)
+@frozen
 class Tools(Fact):
     """All programs that were asked, by name; and what the texts of other programs say of GPUs."""
 

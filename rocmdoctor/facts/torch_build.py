@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, Table, UnknownError
@@ -12,6 +11,7 @@ from rocmdoctor.facts.distributions import Dists
 from rocmdoctor.facts.gpus import Gpus, GpuTable
 from rocmdoctor.facts.python_env import VARIABLES, PythonEnv, chosen, fits, own_sites
 from rocmdoctor.facts.torch_files import Torch, TorchTable, WheelIndex, torch_of, version_question
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Glob, Query
 
 # Libraries of ROCm that choose kernels by file names lie below torch/lib in wheels of pytorch.org, and in those of
@@ -43,7 +43,7 @@ def _questions(site: str) -> dict[str, Query]:
     return asked
 
 
-@dataclass(frozen=True)
+@frozen
 class TorchParts(Fact):
     """Files around torch, by site. `kernels`: library to site to the targets that its file names tell."""
 
@@ -129,7 +129,7 @@ def _quoted(text: str) -> str:
     return match.group(1) if match else ""
 
 
-@dataclass(frozen=True)
+@frozen
 class TorchBuild(Fact):
     """The torch that the environment imports. `rocm`: the release that it was built for, "6.4" or "6.2.4".
 
@@ -203,7 +203,7 @@ def _missing(torch: Torch, libraries: tuple[str, ...], env: PythonEnv, *, whole:
     return tuple(wanted)
 
 
-@dataclass(frozen=True)
+@frozen
 class WheelChoice(Fact):
     """The index to install torch from, None where none has code for these GPUs.
 
@@ -240,7 +240,7 @@ def target_of_override(value: str) -> str:
     return f"gfx{numbers.group(1)}{int(numbers.group(2)):x}{int(numbers.group(3)):x}" if numbers else ""
 
 
-@dataclass(frozen=True)
+@frozen
 class LibStdCxx(Fact):
     """The newest libstdc++.so.6.0.N of a conda environment and of the system; None where there is none."""
 
@@ -277,7 +277,7 @@ def _newest(paths: Iterable[str]) -> int | None:
     return max((int(n.group(1)) for n in numbers if n), default=None)
 
 
-@dataclass(frozen=True)
+@frozen
 class TorchStackTable(Table):
     """Which builds of torch there are: `builds` by (torch, ROCm), `pythons` by torch's minor release."""
 

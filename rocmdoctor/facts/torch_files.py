@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, Table
 from rocmdoctor.facts.python_env import VARIABLES, other_sites
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Glob, Query
 
 # torch/version.py as tools/generate_torch_version.py writes it; annotations came with later releases.
@@ -16,7 +16,7 @@ _KEEP = r"^(?:__version__|hip|cuda|rocm)[ \t]*(?::[ \t\w\[\].|]{0,40})?=[ \t]*(?
 VERSION_FILE = "torch/version.py"
 
 
-@dataclass(frozen=True)
+@frozen
 class Torch:
     """One torch. `hip` and `cuda` are the versions it was built for, None without."""
 
@@ -33,7 +33,7 @@ class Torch:
         return f"CUDA {self.cuda}" if self.cuda else "processors only"
 
 
-@dataclass(frozen=True)
+@frozen
 class OtherTorches(Fact):
     """Every torch in environments that are there but not judged: the system's, the user's, conda's, pyenv's."""
 
@@ -79,7 +79,7 @@ def torch_of(path: str, text: str) -> Torch | None:
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class WheelIndex:
     """A package index with ROCm builds of torch, and the gfx targets that those have code for."""
 
@@ -90,7 +90,7 @@ class WheelIndex:
     glibc: tuple[int, int]
 
 
-@dataclass(frozen=True)
+@frozen
 class TorchTable(Table):
     """Indexes of torch builds, the one to prefer first."""
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rocmdoctor.facts.base import Evidence, Fact, Table, UnknownError
 from rocmdoctor.facts.gpus import Gpu, Gpus
 from rocmdoctor.facts.python_env import VARIABLES, own_sites
 from rocmdoctor.facts.shell import Environment
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Elf, Env, Glob, Link, Query, Stat
 
 _NAMES = "(?!)"  # only the names of files are of interest
 
 
-@dataclass(frozen=True)
+@frozen
 class Library:
     """A shared library. `gfx` and `needed` are None where it could not be looked into."""
 
@@ -82,7 +82,7 @@ def _library(path: str, text: str | None) -> Library:
 _BNB = re.compile(r"libbitsandbytes_(?P<kind>[a-z]+)(?P<digits>\d*)(?P<rest>\w*)\.so")
 
 
-@dataclass(frozen=True)
+@frozen
 class BnbLibraries(Fact):
     """The libraries of bitsandbytes, of which those for ROCm were looked into. Names: `rocm714`, `hip`, `cuda130`."""
 
@@ -156,7 +156,7 @@ def bnb_choice(
     return known[min(higher)] if higher else f"libbitsandbytes_rocm{bnb_digits(hip, added=False)}.so"
 
 
-@dataclass(frozen=True)
+@frozen
 class FlashLibraries(Fact):
     """The compiled part of flash-attention, where it has one."""
 
@@ -184,7 +184,7 @@ class FlashLibraries(Fact):
         return cls(tuple(_libraries(ev, "names", "inside")))
 
 
-@dataclass(frozen=True)
+@frozen
 class XformersBuild(Fact):
     """What xformers says that it was built for: CUDA as a number such as 1208, HIP as its text; None where neither.
 
@@ -221,7 +221,7 @@ class XformersBuild(Fact):
         raise UnknownError("xformers says nowhere what it was built for")
 
 
-@dataclass(frozen=True)
+@frozen
 class CudaHome(Fact):
     """Where tools that build extensions find a CUDA toolkit, and by what; "" where they find none.
 
@@ -254,7 +254,7 @@ class CudaHome(Fact):
         return cls("/usr/local/cuda", "that folder") if ev["folder"].ok else cls("", "")
 
 
-@dataclass(frozen=True)
+@frozen
 class VersionDev(Fact):
     """Whether /opt/rocm has the file that old releases of DeepSpeed read ROCm's version from."""
 
@@ -271,7 +271,7 @@ class VersionDev(Fact):
         return cls(ev["file"].ok)
 
 
-@dataclass(frozen=True)
+@frozen
 class TrainingTable(Table):
     """Which releases of the training libraries behave how, and what they have code for."""
 
