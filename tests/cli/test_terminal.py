@@ -26,7 +26,9 @@ def snapshot(tmp_path: Path) -> str:
 
 def _on_terminal(words: list[str], columns: int = 100, **env: str) -> str:
     kept = {
-        k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "TERM", "LC_ALL", "LANG", "COLUMNS")
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("NO_COLOR", "FORCE_COLOR", "TERM", "LC_ALL", "LANG", "COLUMNS")
     }
     child = pexpect.spawn(
         sys.executable, ["-m", "rocmdoctor", *words], env={**kept, "TERM": "xterm", "LC_ALL": "C.UTF-8", **env},
