@@ -25,12 +25,16 @@ _RUNG_OF = {
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Everything that the checks said. `readiness`: rung to ready, absent, broken or unknown."""
+    """Everything that the checks said. `readiness`: rung to ready, absent, broken or unknown.
+
+    `missing` holds the verdicts of the rungs that are absent, lowest first, whether they are reported or not.
+    """
 
     verdicts: tuple[Verdict, ...]
     root_causes: tuple[str, ...]
     readiness: Mapping[str, str]
     exit_code: int
+    missing: tuple[Verdict, ...] = ()
 
     def verdict(self, name: str) -> Verdict:
         """The verdict of one check."""
@@ -60,6 +64,7 @@ def diagnose(
         root_causes=tuple(causes),
         readiness=_readiness(declared, done, layer),
         exit_code=_exit_code(declared, shown),
+        missing=_missing(declared, done),
     )
 
 
@@ -110,6 +115,11 @@ def _readiness(declared: Mapping[str, Check], done: Mapping[str, Verdict], layer
         elif verdict.status in ("ok", "warn", "fail"):
             ladder[item.rung] = "broken" if item.rung in broken or verdict.status == "fail" else "ready"
     return ladder
+
+
+def _missing(declared: Mapping[str, Check], done: Mapping[str, Verdict]) -> tuple[Verdict, ...]:
+    rungs = {item.rung: done[name] for name, item in declared.items() if item.rung and done[name].absent}
+    return tuple(rungs[rung] for rung in RUNGS if rung in rungs)
 
 
 def _exit_code(declared: Mapping[str, Check], shown: Mapping[str, Verdict]) -> int:

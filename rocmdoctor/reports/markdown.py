@@ -116,7 +116,8 @@ def _summary(diagnosis: Diagnosis, known: Known, snapshot: Snapshot) -> Iterator
     yield f"| ROCm | {inline((installs and installs.version) or 'none or unknown')} |\n"
     yield f"| ready | {ladder} |\n"
     yield f"| first causes | {causes or 'none'} |\n"
-    yield f"| asked by | {inline(snapshot.tool, 60)}, {inline(snapshot.taken_at, 40)} |\n\n"
+    asked = ", ".join(inline(word, 60) for word in (snapshot.tool, snapshot.taken_at) if word)
+    yield f"| asked by | {asked or 'unknown'} |\n\n"
 
 
 def _strong(state: str) -> str:

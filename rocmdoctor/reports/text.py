@@ -13,7 +13,7 @@ from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.diagnosis.runner import Diagnosis
 from rocmdoctor.facts.gpus import NO_TARGET, Gpu, Gpus
 from rocmdoctor.facts.system import Hardware, Inside, Kernel, OsRelease
-from rocmdoctor.model import RUNGS, Answer, Snapshot, Verdict
+from rocmdoctor.model import RUNGS, Answer, Remedy, Snapshot, Verdict
 
 _MARKS = {"ok": "✓", "warn": "!", "fail": "✗", "skip": "·", "unknown": "?", "broken": "#"}
 _ASCII = {"✓": "+", "✗": "x", "·": "-", "→": "->", "—": "-"}
@@ -277,20 +277,24 @@ def _closing(page: _Page, diagnosis: Diagnosis) -> None:
     }
     page.lines.append("")
     page.add(", ".join(f"{counts[s]} {word}" for s, word in words.items() if counts[s]) + ".")
-    command = next_command(diagnosis)
-    if command:
-        page.lines.append(page.paint("Next: ", "bold ") + page.paint(command))
+    step = next_step(diagnosis)
+    if step is None:
+        return
+    if len(step.commands) == 1:
+        page.lines.append(page.paint("Next: ", "bold ") + page.paint(step.commands[0]))
+        return
+    page.add(f"Next: {step.text}", colour="bold ")
+    for command in step.commands:
+        page.raw(command, 6)
 
 
-def next_command(diagnosis: Diagnosis) -> str | None:
-    """The one thing to type now: the first command of the first cause, or of the first rung that is absent."""
+def next_step(diagnosis: Diagnosis) -> Remedy | None:
+    """The one thing to do now: how the cure of the first cause begins, or how the first rung that is absent comes."""
     for name in diagnosis.root_causes:
         remedy = diagnosis.verdict(name).remedy
         if remedy and remedy.commands:
-            return remedy.commands[0]
+            return Remedy(remedy.text, remedy.commands[:1])
     if diagnosis.readiness.get("gpu") != "ready":
         return None
-    for verdict in diagnosis.verdicts:
-        if verdict.absent and verdict.remedy and verdict.remedy.commands:
-            return verdict.remedy.commands[0]
-    return None
+    remedies = (verdict.remedy for verdict in diagnosis.missing)
+    return next((remedy for remedy in remedies if remedy and remedy.commands), None)
