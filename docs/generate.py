@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import tomllib
-
 from rocmdoctor.content import DataTables, bundled, load_checks
 from rocmdoctor.facts.faults import FaultTable
 from rocmdoctor.reports.reference import checks_page
