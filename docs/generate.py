@@ -5,16 +5,22 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from rocmdoctor.content import DataTables, bundled, load_checks
 from rocmdoctor.facts.faults import FaultTable
+from rocmdoctor.model import Verdict
 from rocmdoctor.reports.reference import checks_page
+from tests.judging import judge
+from tests.machines.healthy import machine
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-PAGE = Path(__file__).parent / "reference" / "checks.md"
+CHECKOUT = Path(__file__).resolve().parent.parent
+PAGE = CHECKOUT / "docs" / "reference" / "checks.md"
 
 
 def made() -> str:
@@ -26,7 +32,24 @@ def made() -> str:
     covered = tomllib.loads((data / "coverage.toml").read_text(encoding="utf-8"))
     looked_at = {**covered["requirements"], **covered["pains"]}
     checks = load_checks((home,)).ordered()
-    return checks_page(checks, DataTables(home)(FaultTable), looked_at, not_made)
+    return checks_page(checks, DataTables(home)(FaultTable), looked_at, not_made, examples())
+
+
+def examples() -> dict[str, Verdict]:
+    """What each check says in the first of its cases in which it speaks up; a failure before a warning."""
+    found: dict[str, Verdict] = {}
+    for path in sorted((CHECKOUT / "tests" / "cases").glob("*.toml")):
+        for case in tomllib.loads(path.read_text(encoding="utf-8"))["case"]:
+            known = found.get(case["check"])
+            if case["status"] not in ("fail", "warn") or (known and known.status in ("fail", case["status"])):
+                continue
+            answers = machine(case["machine"]) if "machine" in case else {}
+            answers.update(case.get("set", {}))
+            for key in case.get("remove", ()):
+                del answers[key]
+            said = judge(answers, case.get("level"), case.get("arch")).diagnosis
+            found[case["check"]] = said.verdict(case["check"])
+    return found
 
 
 if __name__ == "__main__":

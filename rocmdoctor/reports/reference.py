@@ -9,6 +9,7 @@ from rocmdoctor.diagnosis.known import wanted
 from rocmdoctor.diagnosis.registry import Check
 from rocmdoctor.facts.base import Fact
 from rocmdoctor.facts.faults import FaultTable
+from rocmdoctor.model import Verdict
 
 _HEAD = """\
 # Checks
@@ -25,15 +26,16 @@ def checks_page(
     faults: FaultTable,
     looked_at: Mapping[str, Sequence[str]],
     not_made: Mapping[str, str],
+    examples: Mapping[str, Verdict],
 ) -> str:
-    """Every check by group, then what was left out on purpose."""
+    """Every check by group, then what was left out on purpose. `examples`: a verdict of each check that speaks up."""
     lines = [_HEAD]
     group = ""
     for item in sorted(checks, key=lambda c: c.id):
         if item.group != group:
             group = item.group
             lines.append(f"## {group}\n")
-        lines.append(_entry(item, faults))
+        lines.append(_entry(item, faults, examples.get(item.id)))
     lines += _facts(checks)
     lines.append("## Requirements and pains, and the checks that look at them\n")
     lines.append("| requirement or pain | checks |\n| --- | --- |")
@@ -44,7 +46,7 @@ def checks_page(
     return "\n".join(lines) + "\n"
 
 
-def _entry(item: Check, faults: FaultTable) -> str:
+def _entry(item: Check, faults: FaultTable, example: Verdict | None) -> str:
     lines = [f"### {item.id}\n", f"{item.title}.\n"]
     if item.note:
         lines.append(f"{item.note}\n")
@@ -59,7 +61,16 @@ def _entry(item: Check, faults: FaultTable) -> str:
     facts = sorted({fact.__name__ for kind, _ in wanted(item.function) for fact in _asking(kind)})
     if facts:
         lines.append(f"- reads: {', '.join(facts)} (see the end of this page)")
+    if example is not None:
+        lines += [f"- says, for example (`{example.status}`): {_plain(example.why)}"]
+    if example is not None and example.remedy is not None:
+        lines += [f"- remedy there: {_plain(example.remedy.text)}"]
+        lines += [f"  - `{command}`" for command in example.remedy.commands]
     return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).replace("<", "&lt;").replace("*", "\\*")
 
 
 def _asking(kind: type) -> Iterator[type[Fact]]:
