@@ -137,3 +137,47 @@ def test_arch_is_compared_with_the_gpu(
 def test_arch_without_a_gpu_asks_for_more_than_is_there(save, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", "--json", "--snapshot", str(save("m", machine("no-gpu"))), "--arch", "gfx90a"]) == 1
     assert json.loads(capsys.readouterr().out)["data"]["root_causes"] == ["gpu.present"]
+
+
+def test_what_was_never_installed_is_no_fault_and_the_whole_next_step_is_named(
+    save, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(["check", "--snapshot", str(save("m", machine("mi210-no-rocm")))])
+    page = capsys.readouterr().out
+    assert code == 0
+    assert "ROCm absent" in page
+    assert "Root cause" not in page
+    step = page.partition("Next: ")[2].splitlines()
+    assert step[-1].strip() == "sudo apt-get install rocm"
+
+
+def test_a_root_cause_begins_with_one_command(save, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["check", "--snapshot", str(save("m", machine("mi210") | _KFD_DENIED))])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("Next: ")
+
+
+def test_rungs_below_the_wish_must_be_there(save, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(save("m", machine("mi210-no-rocm")))
+    assert run(["check", "--json", "--snapshot", path, "--for", "driver"]) == 0
+    capsys.readouterr()
+    assert run(["check", "--json", "--snapshot", path, "--for", "torch"]) == 1
+    envelope = json.loads(capsys.readouterr().out)
+    assert envelope["data"]["root_causes"][0] == "rocm.installed"
+    assert envelope["data"]["readiness"]["rocm"] == "absent"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--env", "x"], "--env and --deep ask a machine"),
+        (["--deep"], "--env and --deep ask a machine"),
+        (["--format", "markdown", "--json"], "--json and --format markdown are two formats"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    words: list[str], message: str, save, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["check", "--snapshot", str(save("m", machine("no-gpu"))), *words]) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err + printed.out
