@@ -37,10 +37,12 @@ def _how_to_install(
     line = rocm.apt_line.format(keyring=repositories.keyring, folder=folder, codename=system.codename)
     pin = f"Package: *\\nPin: release o={repositories.pin_origin}\\nPin-Priority: {repositories.pin_priority}\\n"
     return Remedy(
-        f"Install ROCm {release} from AMD's repository; the pin keeps the distribution's packages out.",
+        f"Install ROCm {release} from AMD's repository. The key that the second command fetches must show the fingerprint "
+        f"{repositories.fingerprints[0]}; the pin keeps the distribution's packages out.",
         (
             "sudo mkdir -p -m 755 /etc/apt/keyrings",
             f"wget -qO- {repositories.key_url} | gpg --dearmor | sudo tee {repositories.keyring} >/dev/null",
+            f"gpg --show-keys {repositories.keyring}",
             f"echo '{line}' | sudo tee /etc/apt/sources.list.d/rocm.list",
             f"printf '{pin}' | sudo tee /etc/apt/preferences.d/rocm-pin-600",
             "sudo apt-get update",
