@@ -102,8 +102,8 @@ def _without(setting: Setting, env: PythonEnv) -> Remedy:
         )
     levels = {"/etc/pip.conf": "--global", f"{env.prefix}/pip.conf": "--site"}
     level = "--user" if setting.where.endswith("/.config/pip/pip.conf") else levels.get(setting.where)
-    if level is None:
-        return Remedy(f"Take {setting.name} out of {setting.where}.")
+    if level is None or "_" in setting.spelled:
+        return Remedy(f"Take {setting.spelled} out of [{setting.section}] in {setting.where}.")
     root = "sudo " if level == "--global" else ""
     command = f"{root}{env.command} config {level} unset {setting.section}.{setting.name}"
     return Remedy(f"Take it out of {setting.where}.", (command,))

@@ -32,12 +32,16 @@ _CHANNELS = r"^channels:(?:[ \t]*\n[ \t]*-[ \t]+[A-Za-z][A-Za-z0-9_-]{0,40}(?=[ 
 
 @frozen
 class Setting:
-    """One setting with its words. `where` is the file or the variable, `section` "" for a variable."""
+    """One setting with its words. `where` is the file or the variable, `section` "" for a variable.
+
+    `spelled` is the name as the file has it: pip reads `index_url` like `index-url`, and unsets the latter alone.
+    """
 
     name: str
     values: tuple[str, ...]
     where: str
     section: str
+    spelled: str = ""
 
     @property
     def true(self) -> bool:
@@ -106,7 +110,8 @@ def read_settings(path: str, text: str) -> list[Setting]:
         name, _, value = re.sub(r"[=:]", "\n", piece, count=1).partition("\n")
         words = tuple(value.split())
         if section in ("global", "install") and words:
-            found.append(Setting(name.strip().lower().replace("_", "-"), words, path, section))
+            spelled = name.strip()
+            found.append(Setting(spelled.lower().replace("_", "-"), words, path, section, spelled))
     return found
 
 

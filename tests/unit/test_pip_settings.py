@@ -89,7 +89,7 @@ def test_the_nearest_file_and_the_narrower_section_win(tmp_path: Path) -> None:
     }
     found = _fact(tmp_path, files, PIP_CONSTRAINT="/srv/d.txt", UV_INDEX_URL="https://uv.example/").pip
     assert found["index-url"].values == ("https://three.example/",)
-    assert found["target"] == Setting("target", ("/srv/a",), "/etc/pip.conf", "global")
+    assert found["target"] == Setting("target", ("/srv/a",), "/etc/pip.conf", "global", "target")
     assert (found["user"].section, found["user"].true) == ("install", False)
     assert found["constraint"] == Setting("constraint", ("/srv/d.txt",), "PIP_CONSTRAINT", "")
 
