@@ -76,9 +76,10 @@ class Elf(Query):
 
 @dataclass(frozen=True)
 class Env(Query):
-    """Environment variables of the process that asks; one answer each."""
+    """Environment variables of the process that asks; one answer each. `keep` is as in `Read`."""
 
     names: tuple[str, ...]
+    keep: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from rocmdoctor.facts.python_env import CHOOSERS, SYSTEM, chosen
 from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Env, Query, Read
 
-_PIP = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CONSTRAINT", "PIP_USER", "PIP_TARGET")
+_PIP_INDEXES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
+_PIP = ("PIP_CONSTRAINT", "PIP_USER", "PIP_TARGET")
 _UV = ("UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
-_VARIABLES = Env((*CHOOSERS, "HOME", *_PIP, *_UV))
 _ETC = "/etc/pip.conf"
 # Some indexes take a token as a part of the path: a long part ends what is kept.
-_URL = r"(?:https?|file)://(?:[^\s/@'\"]{0,300}@)?[\w.:-]{1,200}(?:/[\w.+-]{1,15}(?![\w.+-]))*/?"
+_URL = r"(?:https?|file)://(?:[^\s/@'\"]{0,300}@)?[\w.:-]{0,200}(?:/[\w.+-]{1,15}(?![\w.+-]))*/?"
 _PLACE = r"[\w./~+-]{1,200}"
 _KEEP = (
     r"^\[[\w.-]{1,40}\]"
@@ -70,7 +70,11 @@ class PipSettings(Fact):
 
     @classmethod
     def queries(cls) -> Mapping[str, Query]:
-        return {"env": _VARIABLES, _ETC: Read(_ETC, keep=_KEEP, limit=16384)}
+        return {
+            "env": Env((*CHOOSERS, "HOME", *_PIP)),
+            "indexes": Env((*_PIP_INDEXES, *_UV), keep=_URL),
+            _ETC: Read(_ETC, keep=_KEEP, limit=16384),
+        }
 
     @classmethod
     def follow_up(cls, ev: Evidence) -> Mapping[str, Query]:
@@ -86,10 +90,10 @@ class PipSettings(Fact):
     def parse(cls, ev: Evidence) -> PipSettings:
         found: list[Setting] = []
         for path in ev.names():
-            if path not in ("env", "conda"):
+            if path not in ("env", "indexes", "conda"):
                 found += read_settings(path, ev.text(path, absent=""))
         found.sort(key=lambda s: ("global", "install").index(s.section))
-        found += _variables(ev, _PIP, "PIP_")
+        found += _variables(ev, (*_PIP_INDEXES, *_PIP), "PIP_")
         channels = ev["conda"].text.split() if "conda" in ev and ev["conda"].ok else []
         return cls(
             pip={s.name: s for s in found},

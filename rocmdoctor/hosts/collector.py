@@ -222,7 +222,10 @@ def _env(question: Question, live: bool) -> dict[str, Any]:  # noqa: FBT001
     for name in question["names"]:
         value = os.environ.get(name) if live else None
         if value is not None:
-            answers["env:" + name] = {"ok": True, "text": without_secrets(printable(value))}
+            answers["env:" + name] = {
+                "ok": True,
+                "text": _kept(without_secrets(printable(value)), question["keep"]),
+            }
         else:
             answers["env:" + name] = {"ok": False, "why": "absent" if live else "not-asked"}
     return answers

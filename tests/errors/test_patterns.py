@@ -24,7 +24,7 @@ def _questions() -> list[Query]:
     return found
 
 
-_KEPT = {q.keep: (keys(q)[0], q.limit) for q in _questions() if getattr(q, "keep", "")}
+_KEPT = {q.keep: (keys(q)[0], getattr(q, "limit", 1 << 16)) for q in _questions() if getattr(q, "keep", "")}
 _UNITS = ["\n", " ", "\t", " \n", "a", "A", "0", "/", ":", "=", '"', "'", "[", "a ", "a=", "export ", "/a", "1.", "-", "a\n", "kernel: ", "deb "]  # fmt: skip
 
 

@@ -22,6 +22,8 @@ _SETS = {
     "env:HOME": {"ok": True, "text": "/home/ann"},
 }
 
+_NOTHING = {"read:/etc/pip.conf": {"ok": False, "why": "absent"}}
+
 
 def _collected(root: Path, files: dict[str, str]) -> dict[str, Any]:
     """The answers of a tree with these files, by the collector itself."""
@@ -73,6 +75,16 @@ def test_tokens_never_leave(tmp_path: Path, place: str) -> None:
     assert "proxy.example" not in text
 
 
+def test_tokens_in_variables_never_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", f"https://ann:{SECRET}@pypi.example/{SECRET}/simple")
+    monkeypatch.setenv("UV_EXTRA_INDEX_URL", f"https://a.example/x?key={SECRET} https://b.example/{SECRET}/y")
+    answers = ask([as_question(PipSettings.queries()["indexes"])], deadline=60)
+    assert SECRET not in json.dumps(answers)
+    found = read(PipSettings, from_raw({"schema": 1, "answers": {**answers, **_NOTHING}}).answers)
+    assert found.pip["index-url"].values == ("https://***@pypi.example/",)
+    assert found.uv["extra-index-url"].values == ("https://a.example/x", "https://b.example/")
+
+
 def test_tokens_in_channels_never_leave(tmp_path: Path) -> None:
     text = f"channels:\n  - nvidia\n  - conda-forge\n  - https://conda.example/t/{SECRET}/ann\nproxy_servers:\n  - {SECRET}\n"
     answers = _collected(tmp_path, {"home/ann/.condarc": text})
@@ -95,13 +107,14 @@ def test_the_nearest_file_and_the_narrower_section_win(tmp_path: Path) -> None:
 
 
 def test_several_addresses_in_one_setting(tmp_path: Path) -> None:
-    text = "[global]\nextra-index-url = https://a.example/x https://b.example/y\n    https://c.example:8080/z/\ntimeout = 60\n"
+    text = "[global]\nextra-index-url = https://a.example/x https://b.example/y\n    https://c.example:8080/z/ file:///opt/wheels\ntimeout = 60\n"
     found = _fact(tmp_path, {"etc/pip.conf": text}).pip
     assert set(found) == {"extra-index-url"}
     assert found["extra-index-url"].values == (
         "https://a.example/x",
         "https://b.example/y",
         "https://c.example:8080/z/",
+        "file:///opt/wheels",
     )
 
 
