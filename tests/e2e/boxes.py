@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -152,9 +152,10 @@ class BootedBox(Box):
 def _leader(nspawn: int, until: float) -> int:
     while time.monotonic() < until:
         for pid in bounded(["pgrep", "-P", str(nspawn)]).stdout.split():
-            name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
-            if name in ("systemd", "init"):
-                return int(pid)
+            # Short-lived helpers of nspawn come and go between the list and the look.
+            with suppress(OSError):
+                if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() in ("systemd", "init"):
+                    return int(pid)
         time.sleep(0.1)
     raise AssertionError("the machine did not start")
 

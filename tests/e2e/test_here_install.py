@@ -32,11 +32,16 @@ def _environment(folder: Path) -> Path:
     return folder / "env" / "bin"
 
 
+def _outside() -> dict[str, str]:
+    """The environment without the path that leads tests to their own checkout."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
 def _pip(bin_: Path, *argv: str | Path) -> None:
     good(
         [bin_ / "python", "-m", "pip", "--quiet", *argv],
         300,
-        env=dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1"),
+        env=dict(_outside(), PIP_DISABLE_PIP_VERSION_CHECK="1"),
     )
 
 
@@ -49,7 +54,7 @@ def _ids(bin_: Path, home: Path) -> list[str]:
 
 def _content(bin_: Path, home: Path) -> Path:
     code = "from rocmdoctor.content import bundled; print(bundled())"
-    return Path(good([bin_ / "python", "-c", code], cwd=home).strip())
+    return Path(good([bin_ / "python", "-c", code], cwd=home, env=_outside()).strip())
 
 
 def test_a_wheel_carries_its_knowledge(source: Path, tmp_path: Path) -> None:
