@@ -147,7 +147,7 @@ def _stat(tree: Tree, q: Question) -> dict[str, Any]:
     info = os.stat(tree.real(q["path"]))
     kind = next((name for test, name in _KINDS if test(info.st_mode)), "other")
     text = "%s %04o %s %s" % ((kind, st.S_IMODE(info.st_mode)) + _owner(tree, info))
-    return {"ok": True, "text": text, "uid": info.st_uid, "gid": info.st_gid, "size": info.st_size}
+    return {"ok": True, "text": text, "uid": info.st_uid, "gid": info.st_gid}
 
 
 def _link(tree: Tree, q: Question) -> dict[str, Any]:
