@@ -11,6 +11,7 @@ from rocmdoctor.asking import keys
 from rocmdoctor.model import NOT_ASKED, Answer, Query
 
 T = TypeVar("T")
+_QUOTED = re.compile(r"['\"\\]")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
 
@@ -24,6 +25,7 @@ class Evidence:
     def __init__(self, answers: Mapping[str, Answer], queries: Mapping[str, Query]) -> None:
         self._answers = answers
         self._queries = queries
+        self._runs: list[str] | None = None
 
     def __getitem__(self, name: str) -> Answer:
         return self._answers.get(self.key(name), NOT_ASKED)
@@ -69,26 +71,33 @@ class Evidence:
     def runs(self, program: str) -> list[tuple[tuple[str, ...], Answer]]:
         """Every answer of a program, whatever its arguments or folder, also ones that this release does not ask."""
         found = []
-        for key, answer in self._answers.items():
+        for key in self._programs():
             # Taking a command line apart is dear, and most name another program.
-            if key.startswith("run:") and program in key:
+            if program in key:
                 argv = _split(key[4:])
                 if argv and argv[0].rpartition("/")[2] == program:
-                    found.append((argv, answer))
+                    found.append((argv, self._answers[key]))
         return found
+
+    def _programs(self) -> list[str]:
+        if self._runs is None:
+            self._runs = [key for key in self._answers if key.startswith("run:")]
+        return self._runs
 
     def all_runs(self) -> list[tuple[str, Answer]]:
         """Every program that ran, by name; saved reports hold ones that no release asks."""
         found = []
-        for key, answer in self._answers.items():
-            if key.startswith("run:"):
-                words = [w for w in _split(key[4:]) if w != "sudo" and not _ASSIGNMENT.match(w)]
-                if words:
-                    found.append((words[0].rpartition("/")[2], answer))
+        for key in self._programs():
+            words = [w for w in _split(key[4:]) if w != "sudo" and not _ASSIGNMENT.match(w)]
+            if words:
+                found.append((words[0].rpartition("/")[2], self._answers[key]))
         return found
 
 
 def _split(command: str) -> tuple[str, ...]:
+    # Without quotes a shell splits at blanks alone, and shlex is slow.
+    if not _QUOTED.search(command):
+        return tuple(command.split())
     try:
         return tuple(shlex.split(command))
     except ValueError:
