@@ -1,7 +1,5 @@
 """May the user who asks open the GPUs' device nodes, and would a later session?"""
 
-from __future__ import annotations
-
 from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown, warn
 from rocmdoctor.facts.access import (
     DeviceNodes,

@@ -1,7 +1,5 @@
 """Whether bitsandbytes has a library for this ROCm and these GPUs."""
 
-from __future__ import annotations
-
 from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown, warn
 from rocmdoctor.facts.distributions import Dist, Dists
 from rocmdoctor.facts.gpus import Gpu, Gpus, GpuTable

@@ -1,7 +1,5 @@
 """AMD's DKMS driver: its tree, its builds, the headers that they need, the key that Secure Boot asks for."""
 
-from __future__ import annotations
-
 from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown, warn
 from rocmdoctor.facts.boot import SecureBoot
 from rocmdoctor.facts.dkms import TREE, Dkms, DkmsVersion, Failed

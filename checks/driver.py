@@ -1,7 +1,5 @@
 """The kernel driver: is it there, is it loaded, does it offer every GPU for computing."""
 
-from __future__ import annotations
-
 from rocmdoctor.diagnosis import Remedy, Verdict, absent, check, fail, ok, skip, unknown, warn
 from rocmdoctor.facts.dkms import Dkms
 from rocmdoctor.facts.driver import AmdgpuModule, Block, Blocks, KernelTrees

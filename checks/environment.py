@@ -1,7 +1,5 @@
 """Variables of the shell that steer ROCm: those of this process, and those that the next login will set."""
 
-from __future__ import annotations
-
 import re
 
 from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown, warn

@@ -1,7 +1,5 @@
 """What GPUs are there, and whether ROCm has code for them."""
 
-from __future__ import annotations
-
 from rocmdoctor.diagnosis import Remedy, Verdict, Wish, absent, check, fail, ok, skip, unknown
 from rocmdoctor.facts.gpus import Gpus, GpuTable
 from rocmdoctor.facts.system import Inside

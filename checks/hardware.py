@@ -1,7 +1,5 @@
 """The GPU itself, its memory and its place on the PCI bus."""
 
-from __future__ import annotations
-
 from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown, warn
 from rocmdoctor.facts.gpus import Gpus, GpuTable
 from rocmdoctor.facts.kernel_log import KernelFindings

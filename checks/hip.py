@@ -1,7 +1,5 @@
 """Whether HIP's compiler driver works, for the right vendor, and whether builds find ROCm."""
 
-from __future__ import annotations
-
 from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown, warn
 from rocmdoctor.facts.hip import Compilers, HipConfig, HipConfigs, Looked
 from rocmdoctor.facts.pci import PciDisplays

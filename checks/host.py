@@ -2,8 +2,6 @@
 
 # ruff: noqa: S108 - paths are asked and shown here, nothing is written to them
 
-from __future__ import annotations
-
 from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, warn
 from rocmdoctor.facts.gpus import Gpus
 from rocmdoctor.facts.host import (

@@ -1,7 +1,5 @@
 """What the kernel says about GPUs that it leaves out, could not start, or lost."""
 
-from __future__ import annotations
-
 from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown, warn
 from rocmdoctor.facts.driver import AmdgpuModule
 from rocmdoctor.facts.gpus import Gpus

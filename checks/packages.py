@@ -1,7 +1,5 @@
 """Whether packages are whole, of one ROCm, of one origin, and whether apt gets them from where it should."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown, warn

@@ -1,7 +1,5 @@
 """Which driver goes with which ROCm, and which kernel with which GPU."""
 
-from __future__ import annotations
-
 from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown, warn
 from rocmdoctor.facts.driver import AmdgpuModule
 from rocmdoctor.facts.gpus import Gpus

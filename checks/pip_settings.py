@@ -1,7 +1,5 @@
 """Whether the settings of pip, uv and conda let a ROCm build of torch be found, and leave it where it belongs."""
 
-from __future__ import annotations
-
 from rocmdoctor.diagnosis import Remedy, Verdict, check, ok, skip, warn
 from rocmdoctor.facts.gpus import Gpus
 from rocmdoctor.facts.pci import PciDisplays

@@ -1,7 +1,5 @@
 """Whether apt gets AMD's packages from where it should: repository lines, their keys, and the pin."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown, warn

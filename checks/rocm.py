@@ -1,7 +1,5 @@
 """Whether a ROCm is there, whole, and whether its programs work and see the GPUs that the driver sees."""
 
-from __future__ import annotations
-
 import re
 
 from rocmdoctor.diagnosis import Remedy, Verdict, absent, check, fail, ok, skip, unknown, warn

@@ -1,7 +1,5 @@
 """How far the environment is with torch and training, and whether its torch is one for AMD GPUs."""
 
-from __future__ import annotations
-
 import re
 
 from rocmdoctor.diagnosis import Remedy, Verdict, absent, check, fail, ok, skip, warn

@@ -1,7 +1,5 @@
 """What torch does when it is started: only with --deep."""
 
-from __future__ import annotations
-
 from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown
 from rocmdoctor.facts.deep import SECONDS, Deep
 from rocmdoctor.facts.gpus import Gpus

@@ -1,7 +1,5 @@
 """Whether torch fits this machine: its GPUs, its ROCm, its driver, its C library."""
 
-from __future__ import annotations
-
 import re
 
 from rocmdoctor.diagnosis import Remedy, Verdict, check, fail, ok, skip, unknown, warn

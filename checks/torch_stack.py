@@ -1,7 +1,5 @@
 """Whether what makes up torch belongs together, and to this machine's GPUs."""
 
-from __future__ import annotations
-
 import re
 
 from rocmdoctor.diagnosis import Remedy, Verdict, Wish, check, fail, ok, skip, warn

@@ -1,7 +1,5 @@
 """Settings of the kernel, the bus and the IOMMU. Tuning never fails a machine, and is asked where it applies."""
 
-from __future__ import annotations
-
 from rocmdoctor.diagnosis import Remedy, Verdict, check, ok, skip, unknown, warn
 from rocmdoctor.facts.gpus import Gpu, Gpus, GpuTable
 from rocmdoctor.facts.host import HostTable, Iommu, PeerSupport, Settings, size_in_words

@@ -6,20 +6,22 @@ Importable by Python 3.8, because `./run collect` runs on machines that have not
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from rocmdoctor.frozen import frozen
 
 SCHEMA = 1
 
 # ---------------------------------------------------------------- questions
 
 
-@dataclass(frozen=True)
+@frozen
 class Query:
     """A question to a machine. Data, never a callable."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Read(Query):
     """The text of a regular file. With `keep`, only what the pattern matches leaves the machine.
 
@@ -32,7 +34,7 @@ class Read(Query):
     timeout: float = 2.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Stat(Query):
     """Kind, octal mode, owner and group: `char 0660 root render`. Links are followed."""
 
@@ -40,7 +42,7 @@ class Stat(Query):
     timeout: float = 2.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Link(Query):
     """The target of a symbolic link, as stored."""
 
@@ -48,7 +50,7 @@ class Link(Query):
     timeout: float = 2.0
 
 
-@dataclass(frozen=True)
+@frozen
 class List(Query):
     """The names in a folder, one a line, sorted; folders end in `/`, links in `@`."""
 
@@ -56,7 +58,7 @@ class List(Query):
     timeout: float = 2.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Glob(Query):
     """The texts of all regular files that match. `limit` is in bytes for each file."""
 
@@ -66,7 +68,7 @@ class Glob(Query):
     timeout: float = 2.5
 
 
-@dataclass(frozen=True)
+@frozen
 class Elf(Query):
     """Shared libraries that match, looked into: lines `needed NAME`, `runpath PATH`, `gfx TARGET` for each file."""
 
@@ -74,7 +76,7 @@ class Elf(Query):
     timeout: float = 2.5
 
 
-@dataclass(frozen=True)
+@frozen
 class Env(Query):
     """Environment variables of the process that asks; one answer each. `keep` is as in `Read`."""
 
@@ -82,7 +84,7 @@ class Env(Query):
     keep: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Disk(Query):
     """Bytes in all and bytes free for this user on the file system that holds `path`: `total free`."""
 
@@ -90,7 +92,7 @@ class Disk(Query):
     timeout: float = 2.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Access(Query):
     """Opens `path` for reading and writing, because access lists and id maps make mode bits lie."""
 
@@ -98,7 +100,7 @@ class Access(Query):
     timeout: float = 2.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Run(Query):
     """A program, as an argument list. `touches` says what it costs: nothing, process or gpu."""
 
@@ -112,7 +114,7 @@ class Run(Query):
 # ---------------------------------------------------------------- answers
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """What a machine said. `why` is absent, permission, timeout, not-asked or error when not `ok`."""
 
@@ -132,7 +134,7 @@ class Answer:
 NOT_ASKED = Answer(ok=False, why="not-asked")
 
 
-@dataclass(frozen=True)
+@frozen
 class Snapshot:
     """Raw answers of one machine at one moment; `raw` keeps the keys that this release does not know."""
 
@@ -150,7 +152,7 @@ RUNGS = ("gpu", "driver", "rocm", "torch", "training")
 LAYERS = ("hardware", "driver", "access", "packages", "environment", "torch", "training")
 
 
-@dataclass(frozen=True)
+@frozen
 class Remedy:
     """What to do, written once: a sentence with the commands, or the id of a recipe."""
 
@@ -159,7 +161,7 @@ class Remedy:
     recipe: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Verdict:
     """What one check says about one machine. `absent`: the thing was never installed, which is no fault."""
 
@@ -175,7 +177,7 @@ class Verdict:
     explained_by: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Wish:
     """What the user asked for: `level` is a rung below which nothing may be absent; `arch` a gfx target."""
 
