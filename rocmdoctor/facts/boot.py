@@ -78,3 +78,26 @@ def _on(ev: Evidence) -> bool | None:
 
 def _key(ev: Evidence) -> str | None:
     return next((key for key in KEYS if ev[key].ok), None)
+
+
+@frozen
+class Booted(Fact):
+    """How this system comes up. `systemd`: it is process 1; `grub`: its settings are made by update-grub."""
+
+    systemd: bool
+    grub: bool
+    boot_id: str
+
+    @classmethod
+    def queries(cls) -> Mapping[str, Query]:
+        return {
+            # sd_booted(3).
+            "systemd": Stat("/run/systemd/system"),
+            "grub": Stat("/usr/sbin/update-grub"),
+            "boot_id": Read("/proc/sys/kernel/random/boot_id", limit=64),
+        }
+
+    @classmethod
+    def parse(cls, ev: Evidence) -> Booted:
+        ev.text("systemd", absent="")
+        return cls(ev["systemd"].ok, ev["grub"].ok, ev["boot_id"].text.strip())

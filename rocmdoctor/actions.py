@@ -1,0 +1,163 @@
+"""What a plan is made of: five things that can be done to a machine, and what each says, costs and takes back. Frozen.
+
+Sizes are bytes, times seconds, versions text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+
+from rocmdoctor.frozen import frozen
+
+PLAN_SCHEMA = 1
+
+
+@frozen
+class Exec:
+    """A program, as an argument list. Nothing is ever given to a shell.
+
+    `simulate` is asked right before: the packages that it says would go must be among the action's `removes`.
+    `heal`: programs that mend what an earlier try left when it was cut off; they run before such a second try.
+    `creates` names a path that proves, once it is there, that the program need not run again.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str = ""
+    simulate: tuple[str, ...] = ()
+    heal: tuple[tuple[str, ...], ...] = ()
+    creates: str = ""
+    codes: tuple[int, ...] = (0,)
+
+
+@frozen
+class WriteFile:
+    """A file with this text; None means that there shall be no such file.
+
+    With `block` the text stands between two marked lines of a file that is otherwise kept, None removes them. `mode` is
+    for files that are new; a file that is there keeps its mode and owner.
+    """
+
+    path: str
+    text: str | None
+    mode: int = 0o644
+    block: bool = False
+
+
+@frozen
+class Fetch:
+    """A download that must have this sha256 (64 hex digits)."""
+
+    url: str
+    path: str
+    sha256: str
+    mode: int = 0o644
+
+
+@frozen
+class ApplyPatch:
+    """A patch file applied to a source tree with `git apply`."""
+
+    patch: str
+    tree: str
+    sha256: str
+
+
+@frozen
+class Reboot:
+    """The machine starts anew; done once its boot id differs. `why` names what becomes active by it."""
+
+    why: str
+
+
+Do = Exec | WriteFile | Fetch | ApplyPatch | Reboot
+
+
+@frozen
+class Undo:
+    """How an action is taken back. `kind`:
+
+    restore: what the file was before; packages: those that it newly installed are purged; commands: these run;
+    nothing: it leaves nothing that would have to be taken back; impossible: `says` tells why.
+    """
+
+    kind: str
+    says: str = ""
+    commands: tuple[tuple[str, ...], ...] = ()
+
+
+@frozen
+class Action:
+    """One thing to do. `id` is `<recipe>.<step>`, with a number where a step does several; ops leave it empty.
+
+    `says` is what the user reads, in the imperative. `root`: needs root, else it is done as the user. `removes` and
+    `installs` are predicted package names. `download`, `disk` and `seconds` are predictions. `skip_if` is a check that
+    says, when it is ok, that the action need not be repeated. `sources`: it changes where packages come from.
+    """
+
+    do: Do
+    says: str
+    undo: Undo
+    id: str = ""
+    recipe: str = ""
+    root: bool = True
+    network: bool = False
+    timeout: float = 120.0
+    removes: tuple[str, ...] = ()
+    installs: tuple[str, ...] = ()
+    download: int = 0
+    disk: int = 0
+    seconds: float = 1.0
+    skip_if: str = ""
+    sources: bool = False
+
+
+@frozen
+class Person:
+    """For whom the machine is set up. `home` and `shell` are paths."""
+
+    name: str
+    uid: int
+    home: str
+    shell: str = ""
+
+
+@frozen
+class Request:
+    """What was asked for, from which the same plan can be made again."""
+
+    targets: tuple[str, ...]
+    arch: str | None = None
+    rocm_source: str | None = None
+    no_root: bool = False
+
+
+@frozen
+class Choice:
+    """The version of one component, and why others fell out: version to reason."""
+
+    version: str
+    source: str = ""
+    others: Mapping[str, str] = field(default_factory=dict)
+
+
+@frozen
+class Plan:
+    """Everything that will be done, in this order, and what it was planned from.
+
+    `claims` are the facts that it rests on, by name, as text: the plan fits as long as all are still so. `left_out`:
+    steps that this machine does not call for, with the reason. `verify` are ids of checks. `gfx` are the targets that
+    code is compiled for.
+    """
+
+    request: Request
+    person: Person
+    gfx: tuple[str, ...]
+    choice: Mapping[str, Choice]
+    actions: tuple[Action, ...]
+    claims: Mapping[str, str]
+    left_out: Mapping[str, str]
+    notes: tuple[str, ...]
+    verify: tuple[str, ...]
+    next_steps: tuple[str, ...] = ()
