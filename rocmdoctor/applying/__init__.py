@@ -1,0 +1,1 @@
+"""Carries plans out: the only room, beside hosts and cli, that touches the machine; the only one that changes it."""

@@ -1,0 +1,1 @@
+"""From recipes and facts to a plan: which steps, in which order, what they cost. Pure."""
