@@ -47,7 +47,9 @@ class Paint:
         return self.colour(text, name) if name else text
 
 
-class _Page:
+class Page:
+    """Lines of a report, wrapped to the width and painted."""
+
     def __init__(self, paint: Paint, width: int) -> None:
         self.paint = paint
         self.width = width
@@ -83,7 +85,7 @@ def report(
     quiet: bool = False,
 ) -> str:
     """The whole page."""
-    page = _Page(paint, width)
+    page = Page(paint, width)
     if not quiet:
         _machine(page, known)
         _ladder(page, diagnosis)
@@ -122,7 +124,7 @@ def machine_line(known: Known) -> str:
     return " · ".join(parts)
 
 
-def _machine(page: _Page, known: Known) -> None:
+def _machine(page: Page, known: Known) -> None:
     page.head("Machine", machine_line(known))
     gpus = known.maybe(Gpus)
     if gpus is None:
@@ -169,7 +171,7 @@ def gpu_lines(gpus: Gpus) -> list[str]:
     return lines
 
 
-def _ladder(page: _Page, diagnosis: Diagnosis) -> None:
+def _ladder(page: Page, diagnosis: Diagnosis) -> None:
     lines: list[list[str]] = [[]]
     used = 9
     for rung in RUNGS:
@@ -185,7 +187,7 @@ def _ladder(page: _Page, diagnosis: Diagnosis) -> None:
         page.lines.append(label + page.paint(" · ").join(words))
 
 
-def _causes(page: _Page, diagnosis: Diagnosis) -> None:
+def _causes(page: Page, diagnosis: Diagnosis) -> None:
     causes = diagnosis.root_causes
     for number, name in enumerate(causes):
         page.lines.append("")
@@ -198,7 +200,7 @@ def _causes(page: _Page, diagnosis: Diagnosis) -> None:
             page.add(f"It explains: {', '.join(explained)}", 2)
 
 
-def _body(page: _Page, verdict: Verdict) -> None:
+def _body(page: Page, verdict: Verdict) -> None:
     page.add(verdict.why, 2)
     for line in verdict.evidence:
         page.add(line, 4)
@@ -219,7 +221,7 @@ def _explained_by(diagnosis: Diagnosis, name: str) -> list[str]:
     return found
 
 
-def _others(page: _Page, diagnosis: Diagnosis, verbose: int, *, quiet: bool) -> None:
+def _others(page: Page, diagnosis: Diagnosis, verbose: int, *, quiet: bool) -> None:
     shown = [
         v for v in diagnosis.verdicts if v.id not in diagnosis.root_causes and _worth(v, verbose, quiet=quiet)
     ]
@@ -249,7 +251,7 @@ def _worth(verdict: Verdict, verbose: int, *, quiet: bool) -> bool:
     return verdict.status in ("fail", "warn", "unknown", "broken")
 
 
-def _questions(page: _Page, snapshot: Snapshot) -> None:
+def _questions(page: Page, snapshot: Snapshot) -> None:
     page.lines += ["", page.paint("Questions", "bold ")]
     for key, answer in snapshot.answers.items():
         page.raw(f"{_took(answer)} {_outcome(answer):<10} {key}", 2)
@@ -265,7 +267,7 @@ def _outcome(answer: Answer) -> str:
     return answer.why
 
 
-def _closing(page: _Page, diagnosis: Diagnosis) -> None:
+def _closing(page: Page, diagnosis: Diagnosis) -> None:
     counts = Counter(v.status for v in diagnosis.verdicts)
     words = {
         "ok": "fine",

@@ -1,0 +1,123 @@
+"""Content, facts and a wish put together into a plan: what `plan`, `install` and `env` share."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rocmdoctor.actions import Person, Plan, Request
+from rocmdoctor.cli.errors import PlacedError
+from rocmdoctor.cli.running import Judge
+from rocmdoctor.content import ContentError, bundled, load_recipes
+from rocmdoctor.diagnosis.known import Known
+from rocmdoctor.diagnosis.runner import Diagnosis
+from rocmdoctor.facts.access import Session
+from rocmdoctor.hosts.replay import from_raw
+from rocmdoctor.model import Answer, Query, Snapshot, Wish
+from rocmdoctor.ops import all_operations
+from rocmdoctor.ops.ground import Ground
+from rocmdoctor.planning.order import NoSuchTargetError
+from rocmdoctor.planning.plan import Cookbook, fill, outline, questions
+from rocmdoctor.planning.preflight import notes, refusals
+from rocmdoctor.planning.refusal import RefusedError
+from rocmdoctor.recipe import BadRecipeError
+
+Ask = Callable[[Iterable[Query]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A plan with what it was made from."""
+
+    plan: Plan
+    known: Known
+    diagnosis: Diagnosis
+
+
+class Kitchen:
+    """Checks, tables, recipes and operations, ready to plan from any snapshot."""
+
+    def __init__(self, content: tuple[Path, ...], arch: str | None = None) -> None:
+        self.content = content
+        self._judge = Judge(content, Wish(level=None, arch=arch))
+        try:
+            found = load_recipes((bundled(), *content), {item.id for item in self._judge.checks})
+        except BadRecipeError as error:
+            raise PlacedError(error.where, error.message) from error
+        except ContentError as error:
+            raise PlacedError(error.where, str(error)) from error
+        self.book = Cookbook(found.recipes, found.stacks, all_operations())
+
+    def draw(self, request: Request, snapshot: Snapshot, person: Person, ask: Ask | None) -> Drawn:
+        """A plan for the machine of the snapshot; `ask` puts the operations' questions to it, None where nobody can.
+
+        Raises RefusedError, and click's UsageError for a target that does not exist.
+        """
+        outcome = self._judge.judge(snapshot)
+        verdicts = {v.id: v for v in outcome.diagnosis.verdicts}
+        ground = Ground(outcome.known, snapshot.answers, person)
+        try:
+            drawn = outline(request, self.book, ground, verdicts)
+        except NoSuchTargetError as error:
+            raise click.UsageError(str(error)) from error
+        answers: Mapping[str, Answer] = snapshot.answers
+        asked = questions(drawn, ground)
+        if asked and ask is not None:
+            answers = {**answers, **from_raw({"schema": 1, "answers": ask(asked)}).answers}
+        full = Ground(outcome.known, answers, person, drawn.gfx)
+        full.claims.update(ground.claims)
+        plan = fill(drawn, full)
+        against = refusals(plan, outcome.known)
+        if against:
+            raise RefusedError(*against)
+        from dataclasses import replace
+
+        return Drawn(
+            replace(plan, notes=(*plan.notes, *notes(outcome.known))), outcome.known, outcome.diagnosis
+        )
+
+
+def ask_here(patience: float) -> Ask:
+    """Puts questions to this machine, as the calling user, in a child that cannot hold us."""
+
+    def ask(queries: Iterable[Query]) -> dict[str, Any]:
+        from rocmdoctor.hosts.caller import apart
+        from rocmdoctor.hosts.machine import Machine
+
+        # apt-get reads all package lists for one answer: seconds on a slow disk.
+        stretched = 6 * patience
+        wanted = list(queries)
+        return apart(lambda tell: Machine("/", stretched).ask(wanted, tell), None, 40 * patience)
+
+    return ask
+
+
+def person_here() -> Person:
+    """For whom this machine is set up: the caller of sudo, else who runs this."""
+    from rocmdoctor.hosts.caller import calling_user
+
+    user = calling_user()
+    if user is not None:
+        return Person(user.pw_name, user.pw_uid, user.pw_dir, user.pw_shell)
+    try:
+        entry = pwd.getpwuid(os.geteuid())
+    except KeyError:
+        raise click.UsageError(
+            f"user number {os.geteuid()} has no name on this machine, so nothing can be set up for it"
+        ) from None
+    home = os.environ.get("HOME", "")
+    return Person(entry.pw_name, entry.pw_uid, home if home.startswith("/") else entry.pw_dir, entry.pw_shell)
+
+
+def person_of(snapshot: Snapshot, known: Known) -> Person:
+    """Who took a snapshot, as far as it says."""
+    session = known.maybe(Session)
+    home = snapshot.answers.get("env:HOME")
+    name = (session.name if session else None) or "user"
+    return Person(name, session.uid if session else 1000, home.text if home and home.ok else f"/home/{name}")

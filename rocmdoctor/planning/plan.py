@@ -1,0 +1,208 @@
+"""From a wish and a machine's facts to a plan, in two strokes: what to ask yet, and then what to do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from rocmdoctor.actions import Action, Choice, Exec, Plan, Request
+from rocmdoctor.asking import distinct
+from rocmdoctor.diagnosis.known import Known
+from rocmdoctor.facts.base import UnknownError
+from rocmdoctor.facts.system import Kernel, OsRelease
+from rocmdoctor.frozen import frozen
+from rocmdoctor.model import Query, Verdict
+from rocmdoctor.ops.arguments import BadArgumentError
+from rocmdoctor.ops.ground import Ground
+from rocmdoctor.ops.registry import Operation
+from rocmdoctor.planning.binding import bind
+from rocmdoctor.planning.choose import choose
+from rocmdoctor.planning.fits import misfit
+from rocmdoctor.planning.names import names_of
+from rocmdoctor.planning.order import NoSuchTargetError, steps, wanted
+from rocmdoctor.planning.refusal import Refusal, RefusedError
+from rocmdoctor.planning.targets import targets
+from rocmdoctor.recipe import Recipe, Stack, Step, UnknownNameError, substitute
+
+
+@frozen
+class Cookbook:
+    """All recipes, stacks and operations."""
+
+    recipes: Mapping[str, Recipe]
+    stacks: Mapping[str, Stack]
+    operations: Mapping[str, Operation]
+
+
+@frozen
+class Bound:
+    """A step that will be planned, with the operation's arguments."""
+
+    recipe: str
+    step: Step
+    operation: Operation
+    arguments: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return f"{self.recipe}.{self.step.id}"
+
+
+@frozen
+class Outline:
+    """What is to be planned, before the operations have asked their questions."""
+
+    request: Request
+    gfx: tuple[str, ...]
+    choice: Mapping[str, Choice]
+    bound: tuple[Bound, ...]
+    left_out: Mapping[str, str]
+    notes: tuple[str, ...]
+    verify: tuple[str, ...]
+
+
+def outline(request: Request, book: Cookbook, ground: Ground, verdicts: Mapping[str, Verdict]) -> Outline:
+    """The steps that this machine calls for. Raises RefusedError and NoSuchTargetError."""
+    chosen = [book.recipes[name] for name in wanted(request.targets, book.recipes, book.stacks)]
+    found = targets(request.arch, ground.known)
+    ground = _at(ground, found.gfx)
+    choice: dict[str, Choice] = {}
+    bound: list[Bound] = []
+    left: dict[str, str] = {}
+    for recipe in chosen:
+        why = misfit(recipe.fits, ground.known, found.gfx)
+        if why and len(chosen) > 1 and recipe.id not in request.targets:
+            left[recipe.id] = why
+            continue
+        if why:
+            raise RefusedError(Refusal("misfit", f"{recipe.id}: {why}", "Choose another target.", recipe.path))
+        _one_recipe(recipe, request, book, ground, verdicts, choice, bound, left)
+    verify = dict.fromkeys(name for recipe in chosen if recipe.id not in left for name in recipe.verify)
+    return Outline(request, found.gfx, choice, tuple(bound), left, found.notes, tuple(verify))
+
+
+def _at(ground: Ground, gfx: tuple[str, ...]) -> Ground:
+    ground.gfx = gfx
+    ground.claim("gfx targets", ", ".join(gfx))
+    system, kernel = ground.maybe(OsRelease), ground.maybe(Kernel)
+    ground.claim("system", f"{system.id} {system.version}" if system else "unknown")
+    ground.claim("kernel", kernel.release if kernel else "unknown")
+    return ground
+
+
+def _one_recipe(
+    recipe: Recipe,
+    request: Request,
+    book: Cookbook,
+    ground: Ground,
+    verdicts: Mapping[str, Verdict],
+    choice: dict[str, Choice],
+    bound: list[Bound],
+    left: dict[str, str],
+) -> None:
+    own: dict[str, Any] = dict(recipe.vars)
+    if recipe.releases:
+        release, said = choose(recipe, ground.known, ground.gfx, request.rocm_source)
+        choice[recipe.id] = said
+        own |= release.vars
+        own.setdefault("version", release.version)
+    rocm = choice["rocm"].version if "rocm" in choice else None
+    names = {**names_of(ground, rocm), **own}
+    for step in steps(recipe):
+        why = _not_called_for(step, ground, verdicts, rocm)
+        if why is None:
+            try:
+                bound.append(_bind(recipe, step, book.operations[step.uses], names))
+            except UnknownNameError as error:
+                why = f"${{{error}}} cannot be told on this machine"
+        if why is not None:
+            left[f"{recipe.id}.{step.id}"] = why
+
+
+def _bind(recipe: Recipe, step: Step, operation: Operation, names: Mapping[str, Any]) -> Bound:
+    try:
+        return Bound(recipe.id, step, operation, bind(operation, substitute(step.with_, names)))
+    except BadArgumentError as error:
+        raise RefusedError(
+            Refusal("bad-argument", f"{recipe.id}.{step.id}: {error}", "Correct the recipe.", step.place)
+        ) from error
+
+
+def _not_called_for(
+    step: Step, ground: Ground, verdicts: Mapping[str, Verdict], rocm: str | None
+) -> str | None:
+    why = misfit(step.fits, ground.known, ground.gfx, rocm)
+    if why:
+        return why
+    for name in (*step.cures, step.skip_if):
+        if name:
+            ground.claim(f"check {name}", verdicts[name].status)
+    if step.cures and not any(verdicts[name].status in ("warn", "fail") for name in step.cures):
+        return "nothing to cure: " + "; ".join(f"{n} is {verdicts[n].status}, {verdicts[n].why}" for n in step.cures)
+    if step.skip_if and verdicts[step.skip_if].status == "ok":
+        return f"{step.skip_if} is ok already: {verdicts[step.skip_if].why}"
+    return None
+
+
+def questions(drawn: Outline, ground: Ground) -> list[Query]:
+    """What the operations must know about the machine before they can be planned."""
+    asked: list[Query] = []
+    for item in drawn.bound:
+        if item.operation.asks is not None:
+            asked += item.operation.asks(ground, **item.arguments)
+    return distinct(asked)
+
+
+def fill(drawn: Outline, ground: Ground) -> Plan:
+    """The plan, once the questions are answered. Raises RefusedError."""
+    actions: list[Action] = []
+    for item in drawn.bound:
+        try:
+            made = list(item.operation.function(ground, **item.arguments))
+        except UnknownError as error:
+            raise RefusedError(
+                Refusal(
+                    "unknown",
+                    f"{item.id} cannot be planned: {error}",
+                    "'rocmdoctor check -vv' shows which questions this machine does not answer.",
+                )
+            ) from error
+        except BadArgumentError as error:
+            raise RefusedError(
+                Refusal("bad-argument", f"{item.id}: {error}", "Correct the recipe.", item.step.place)
+            ) from error
+        actions += _named(item, made)
+    return Plan(
+        request=drawn.request,
+        person=ground.person,
+        gfx=drawn.gfx,
+        choice=drawn.choice,
+        actions=tuple(_without_repeats(actions)),
+        claims=dict(sorted(ground.claims.items())),
+        left_out=drawn.left_out,
+        notes=drawn.notes,
+        verify=drawn.verify,
+    )
+
+
+def _named(item: Bound, made: list[Action]) -> Iterable[Action]:
+    for number, action in enumerate(made, 1):
+        name = item.id if len(made) == 1 else f"{item.id}.{number}"
+        yield replace(action, id=name, recipe=item.recipe, skip_if=item.step.skip_if)
+
+
+def _without_repeats(actions: Iterable[Action]) -> Iterable[Action]:
+    """Leaves out what was done before to the same end: fresh package lists stay fresh until their sources change."""
+    done: list[Exec] = []
+    for action in actions:
+        if isinstance(action.do, Exec) and action.undo.kind == "nothing":
+            if action.do in done:
+                continue
+            done.append(action.do)
+        if action.sources:
+            done.clear()
+        yield action
+
+
+__all__ = ["Bound", "Cookbook", "NoSuchTargetError", "Outline", "RefusedError", "fill", "outline", "questions"]
