@@ -78,7 +78,8 @@ Do = Exec | WriteFile | Fetch | ApplyPatch | Reboot
 class Undo:
     """How an action is taken back. `kind`:
 
-    restore: what the file was before; packages: those that it newly installed are purged; commands: these run;
+    restore: what the file was before, after which `commands` run (a boot menu is made from it, a daemon reads it);
+    packages: those that it newly installed are purged; commands: these run, none where another action's undo does it;
     nothing: it leaves nothing that would have to be taken back; impossible: `says` tells why.
     """
 

@@ -217,9 +217,10 @@ class NewUsers(Fact):
     @classmethod
     def parse(cls, ev: Evidence) -> NewUsers:
         text = ev.text("conf", absent="")
-        on = re.search(r"^\s*ADD_EXTRA_GROUPS\s*=\s*1", text, re.MULTILINE)
-        names = re.search(r"^\s*EXTRA_GROUPS\s*=(.*)", text, re.MULTILINE)
-        return cls(tuple(re.findall(r"[\w.-]+", names.group(1))) if on and names else None)
+        # adduser's read_config: the last line of a name counts.
+        on = re.findall(r"^\s*ADD_EXTRA_GROUPS\s*=\s*([01])", text, re.MULTILINE)
+        names = re.findall(r"^\s*EXTRA_GROUPS\s*=(.*)", text, re.MULTILINE)
+        return cls(tuple(re.findall(r"[\w.-]+", names[-1])) if on[-1:] == ["1"] and names else None)
 
 
 @frozen
