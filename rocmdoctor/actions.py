@@ -94,7 +94,8 @@ class Action:
 
     `says` is what the user reads, in the imperative. `root`: needs root, else it is done as the user. `removes` and
     `installs` are predicted package names. `download`, `disk` and `seconds` are predictions. `skip_if` is a check that
-    says, when it is ok, that the action need not be repeated. `sources`: it changes where packages come from.
+    says, when it is ok, that the action need not be repeated. `sources`: it changes where packages come from. `then` is what the user must do
+    afterwards for it to count, such as to log in again; it is said at the end.
     """
 
     do: Do
@@ -112,6 +113,7 @@ class Action:
     seconds: float = 1.0
     skip_if: str = ""
     sources: bool = False
+    then: str = ""
 
 
 @frozen
@@ -161,4 +163,3 @@ class Plan:
     left_out: Mapping[str, str]
     notes: tuple[str, ...]
     verify: tuple[str, ...]
-    next_steps: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from rocmdoctor.model import Answer, Query, Snapshot, Wish
 from rocmdoctor.ops import all_operations
 from rocmdoctor.ops.ground import Ground
 from rocmdoctor.planning.order import NoSuchTargetError
-from rocmdoctor.planning.plan import Cookbook, fill, outline, questions
+from rocmdoctor.planning.plan import Cookbook, fill, outline, questions, without_root
 from rocmdoctor.planning.preflight import notes, refusals
 from rocmdoctor.planning.refusal import RefusedError
 from rocmdoctor.recipe import BadRecipeError
@@ -54,6 +54,10 @@ class Kitchen:
             raise PlacedError(error.where, str(error)) from error
         self.book = Cookbook(found.recipes, found.stacks, all_operations())
 
+    def known(self, snapshot: Snapshot) -> Known:
+        """The facts of a snapshot."""
+        return self._judge.judge(snapshot, set()).known
+
     def draw(self, request: Request, snapshot: Snapshot, person: Person, ask: Ask | None) -> Drawn:
         """A plan for the machine of the snapshot; `ask` puts the operations' questions to it, None where nobody can.
 
@@ -73,14 +77,13 @@ class Kitchen:
         full = Ground(outcome.known, answers, person, drawn.gfx)
         full.claims.update(ground.claims)
         plan = fill(drawn, full)
+        if request.no_root:
+            plan = without_root(plan)
         against = refusals(plan, outcome.known)
         if against:
             raise RefusedError(*against)
-        from dataclasses import replace
-
-        return Drawn(
-            replace(plan, notes=(*plan.notes, *notes(outcome.known))), outcome.known, outcome.diagnosis
-        )
+        more = replace(plan, notes=(*plan.notes, *notes(outcome.known)))
+        return Drawn(more, outcome.known, outcome.diagnosis)
 
 
 def ask_here(patience: float) -> Ask:

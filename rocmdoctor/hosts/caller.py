@@ -36,9 +36,13 @@ def apart(
     collect: Callable[[Callable[[str], None] | None], dict[str, Any]],
     progress: Callable[[str], None] | None,
     seconds: float,
+    user: pwd.struct_passwd | None = None,
 ) -> dict[str, Any]:
-    """What `collect` returns, run in a child that has become the calling user. Raises OSError after `seconds`."""
-    user = calling_user()
+    """What `collect` returns, run in a child that has become `user`, by default the caller of sudo.
+
+    Its groups are those that a new login would get. Raises OSError after `seconds`.
+    """
+    user = user or calling_user()
     reader, writer = os.pipe()
     with warnings.catch_warnings():
         # From Python 3.12 on, a fork beside another thread warns; the one that shows progress holds nothing.

@@ -186,6 +186,16 @@ def fill(drawn: Outline, ground: Ground) -> Plan:
     )
 
 
+def without_root(plan: Plan) -> Plan:
+    """What a user can do alone; the rest is left out, each as what an administrator would have to do."""
+    others = {a.id: f"needs root; for an administrator: {a.says}" for a in plan.actions if a.root}
+    return replace(
+        plan,
+        actions=tuple(a for a in plan.actions if not a.root),
+        left_out={**plan.left_out, **others},
+    )
+
+
 def _named(item: Bound, made: list[Action]) -> Iterable[Action]:
     for number, action in enumerate(made, 1):
         name = item.id if len(made) == 1 else f"{item.id}.{number}"

@@ -1,0 +1,155 @@
+"""The step from a user's process to root's, made once.
+
+sudo starts the system's own Python with the program below in its arguments, where nobody can change it any more. It
+takes the archive and the wish from its standard input, compares both with the digests in its arguments, unpacks the
+archive into a folder that only root can write, and becomes the runner in there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+# Standard library only, any Python from 3.10 on; it runs as root before anything of ours does.
+PROGRAM = r"""
+import hashlib, io, os, shutil, sys, tempfile, zipfile
+state, verb, a_sha, a_len, w_sha, w_len = sys.argv[1:7]
+os.umask(0o022)
+def stop(text):
+    sys.stderr.write("rocmdoctor: " + text + "\n")
+    sys.exit(4)
+def take(sha, size):
+    data = sys.stdin.buffer.read(int(size))
+    if hashlib.sha256(data).hexdigest() != sha:
+        stop("what arrived is not what was sent; nothing was changed")
+    return data
+archive, wish = take(a_sha, a_len), take(w_sha, w_len)
+try:
+    os.makedirs(state, exist_ok=True)
+    path = os.path.realpath(state)
+    while True:
+        s = os.lstat(path)
+        if s.st_uid != 0 or (s.st_mode & 0o022 and not s.st_mode & 0o1000):
+            stop(path + " can be written by others than root, so root keeps nothing there; nothing was changed")
+        if path == "/":
+            break
+        path = os.path.dirname(path)
+    home = os.path.join(state, "versions", a_sha)
+    if not os.path.isdir(home):
+        os.makedirs(os.path.dirname(home), exist_ok=True)
+        aside = tempfile.mkdtemp(dir=os.path.dirname(home))
+        os.chmod(aside, 0o755)
+        zipfile.ZipFile(io.BytesIO(archive)).extractall(aside)
+        os.sync()
+        try:
+            os.rename(aside, home)
+        except OSError:
+            shutil.rmtree(aside)
+            if not os.path.isdir(home):
+                raise
+    handle, name = tempfile.mkstemp(prefix="wish.", dir=state)
+    with os.fdopen(handle, "wb") as file:
+        file.write(wish)
+    os.execv(sys.executable, [sys.executable, "-I", "-B", os.path.join(home, "start.py"), verb, "--state", state, name])
+except OSError as error:
+    stop("%s: %s; nothing was changed" % (error.filename or state, error.strerror))
+"""
+
+
+class NoRootError(Exception):
+    """Root work cannot be started here; says why and what would help."""
+
+
+def root_python() -> str:
+    """The system's own Python, 3.10 or newer, in folders that only root can write. Raises NoRootError."""
+    said = []
+    for name in ("/usr/bin/python3", *(f"/usr/bin/python3.{minor}" for minor in range(14, 9, -1))):
+        path = Path(name).resolve()
+        if not path.is_file():
+            continue
+        loose = next((p for p in (path, *path.parents) if not _only_root(p)), None)
+        if loose is not None:
+            said.append(f"{loose} can be written by others than root")
+        elif not _new_enough(path):
+            said.append(f"{name} is older than 3.10")
+        else:
+            return str(path)
+    reason = "; ".join(said) or "there is no /usr/bin/python3"
+    raise NoRootError(
+        f"root work needs the system's own Python, 3.10 or newer, and {reason}; install the package python3"
+    )
+
+
+def _only_root(path: Path) -> bool:
+    found = path.stat()
+    return found.st_uid == 0 and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _new_enough(path: Path) -> bool:
+    code = "import sys; sys.exit(sys.version_info < (3, 10))"
+    done = subprocess.run(
+        [path, "-I", "-c", code], stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    return done.returncode == 0
+
+
+def sudo(*, asks: bool, steps: int) -> list[str]:
+    """The words before a command that make it root's; none when we are root. `asks`: there is a terminal to ask on.
+
+    Raises NoRootError.
+    """
+    if os.geteuid() == 0:
+        return []
+    path = shutil.which("sudo", path="/usr/bin:/bin:/usr/local/bin")
+    if path is None:
+        raise NoRootError(
+            f"{steps} steps need root, and sudo is not installed; run it as root, or let an administrator install sudo"
+        )
+    if not asks:
+        return [path, "-n", "--"]
+    return [path, "-p", f"[sudo] {steps} steps need root. Password of %p: ", "--"]
+
+
+def hand_over(
+    archive: bytes, wish: Mapping[str, Any], state: str, before: Sequence[str], verb: str = "begin"
+) -> int:
+    """Starts the runner as root and waits for it; its exit code. Ctrl-C is the runner's business, not ours."""
+    message = json.dumps(wish, sort_keys=True).encode()
+    argv = [
+        *before, root_python(), "-I", "-B", "-c", PROGRAM, state, verb,
+        hashlib.sha256(archive).hexdigest(), str(len(archive)), hashlib.sha256(message).hexdigest(), str(len(message)),
+    ]  # fmt: skip
+    return waited(argv, archive + message)
+
+
+def waited(argv: Sequence[str], given: bytes) -> int:
+    """A program in our own terminal, with these bytes on its standard input; its exit code."""
+    import signal
+
+    sys.stdout.flush()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        # A child that ignores SIGINT from birth could not be stopped: it is given back first.
+        with subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        ) as child:
+            if child.stdin is not None:
+                try:
+                    child.stdin.write(given)
+                    child.stdin.close()
+                except BrokenPipeError:
+                    pass
+            code = child.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return code if code >= 0 else 128 - code

@@ -1,0 +1,289 @@
+"""From a wish to a plan that a person has seen and agreed to, and to the runner that carries it out."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rocmdoctor.actions import Plan, Reboot, Request
+from rocmdoctor.applying.encoding import PlanFileError, plan_as_json, plan_from_text, plan_hash
+from rocmdoctor.cli.errors import PlacedError
+from rocmdoctor.cli.install_options import Wanted
+from rocmdoctor.cli.planned import Drawn, Kitchen, ask_here, person_here, person_of
+from rocmdoctor.cli.terminal import style
+from rocmdoctor.model import Snapshot
+from rocmdoctor.planning.compare import differences
+from rocmdoctor.planning.refusal import Refusal, RefusedError
+from rocmdoctor.reports.envelope import envelope
+from rocmdoctor.reports.json_plan import data_of_plan
+from rocmdoctor.reports.plan_text import plan_text, refusal_text
+
+FIT, DECLINED = 3, 5
+
+
+@dataclass(frozen=True)
+class Consent:
+    """What was agreed to beforehand, by options."""
+
+    yes: bool
+    allow_remove: bool
+    reboot: bool
+
+
+# ---------------------------------------------------------------- plan
+
+
+def show_plan(
+    targets: tuple[str, ...],
+    wanted: Wanted,
+    output: Path | None,
+    snapshot: Path | None,
+    root: str | None,
+    *,
+    as_json: bool,
+) -> int:
+    """`plan`, and `install -n`."""
+    try:
+        drawn = _draw(targets, wanted, snapshot, root)
+    except RefusedError as refused:
+        return say_refused("plan", refused.refusals, wanted, as_json=as_json)
+    if output is not None:
+        _save(output, drawn.plan)
+    if as_json:
+        click.echo(envelope("plan", "ok", 0, data_of_plan(drawn.plan)))
+        return 0
+    _show(drawn, wanted)
+    if drawn.plan.actions and output is not None:
+        click.echo(f"Next: rocmdoctor install {output}")
+    elif drawn.plan.actions and snapshot is None and root is None:
+        click.echo(f"Next: {command_of(drawn.plan.request)}")
+    return 0
+
+
+def command_of(request: Request) -> str:
+    """The command line that asks for the same."""
+    words = ["rocmdoctor install", *request.targets]
+    if request.arch:
+        words.append(f"--arch {request.arch}")
+    if request.rocm_source:
+        words.append(f"--rocm-source {request.rocm_source}")
+    return " ".join([*words, *(["--no-root"] if request.no_root else [])])
+
+
+def _draw(targets: tuple[str, ...], wanted: Wanted, snapshot: Path | None, root: str | None) -> Drawn:
+    kitchen = Kitchen(wanted.content)
+    request = Request(targets, wanted.arch, wanted.rocm_source, wanted.no_root)
+    if snapshot is None and root is None:
+        return kitchen.draw(request, _taken("/", wanted), person_here(), ask_here(wanted.patience))
+    taken = _loaded(snapshot) if snapshot is not None else _taken(str(root), wanted)
+    return kitchen.draw(request, taken, person_of(taken, kitchen.known(taken)), None)
+
+
+def _taken(root: str, wanted: Wanted) -> Snapshot:
+    from rocmdoctor.cli.asking import patient, take
+
+    with patient() as progress:
+        return take(root, wanted.patience, progress)
+
+
+def _loaded(snapshot: Path) -> Snapshot:
+    from rocmdoctor.hosts.replay import BadSnapshotError, load
+
+    try:
+        return load(snapshot)
+    except BadSnapshotError as error:
+        raise PlacedError(error.where, str(error)) from error
+
+
+def _show(drawn: Drawn, wanted: Wanted) -> None:
+    width, paint = style(no_color=wanted.no_color)
+    click.echo(plan_text(drawn.plan, drawn.known, paint, width, wanted.verbose), color=True)
+
+
+def say_refused(verb: str, refused: tuple[Refusal, ...], wanted: Wanted, *, as_json: bool) -> int:
+    """Why nothing is planned."""
+    if as_json:
+        errors = [
+            {"code": r.code, "message": f"{r.says}. {r.instead}", "where": r.where} for r in refused
+        ]
+        click.echo(envelope(verb, "error", FIT, {}, errors))
+    else:
+        width, paint = style(no_color=wanted.no_color)
+        click.echo(refusal_text(refused, paint, width), err=True)
+    return FIT
+
+
+def _save(path: Path, plan: Plan) -> None:
+    try:
+        path.write_text(json.dumps(plan_as_json(plan), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"-o: {path} cannot be written: {error.strerror}") from error
+
+
+# ---------------------------------------------------------------- install
+
+
+def install(targets: tuple[str, ...], wanted: Wanted, consent: Consent, *, as_json: bool) -> int:
+    """Plans, shows, asks, and starts the runner."""
+    try:
+        drawn = _of_file(Path(targets[0]), wanted) if _is_file(targets) else _draw(targets, wanted, None, None)
+    except RefusedError as refused:
+        return say_refused("install", refused.refusals, wanted, as_json=as_json)
+    plan = drawn.plan
+    if not as_json:
+        _show(drawn, wanted)
+    if not plan.actions:
+        return _all_in_place(drawn, wanted, as_json=as_json)
+    try:
+        before = _way_to_root(plan)
+        agreed = _agreed(plan, consent, as_json=as_json)
+    except RefusedError as refused:
+        return say_refused("install", refused.refusals, wanted, as_json=as_json)
+    if agreed is None:
+        return DECLINED
+    return _start(plan, wanted, agreed, before, as_json=as_json)
+
+
+def _is_file(targets: tuple[str, ...]) -> bool:
+    return len(targets) == 1 and (targets[0].endswith(".json") or os.sep in targets[0])
+
+
+def _of_file(path: Path, wanted: Wanted) -> Drawn:
+    """The plan of a file, as far as this machine is still as it was planned for. Raises RefusedError."""
+    if wanted.arch or wanted.rocm_source or wanted.no_root:
+        raise click.UsageError(f"{path} is a plan already made; --arch, --rocm-source and --no-root belong to 'plan'")
+    try:
+        planned = plan_from_text(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise PlacedError(str(path), "is not UTF-8 text; a plan is the JSON that 'rocmdoctor plan -o FILE' writes") from None
+    except PlanFileError as error:
+        raise PlacedError(error.where, f"{error.place}: found {error.found}, wanted {error.wanted}".removeprefix(": ")) from error
+    request = planned.request
+    kitchen = Kitchen(wanted.content)
+    drawn = kitchen.draw(request, _taken("/", wanted), person_here(), ask_here(wanted.patience))
+    found = differences(planned, drawn.plan)
+    if found:
+        raise RefusedError(
+            Refusal(
+                "facts-changed",
+                f"this machine is not as {path} was planned for: {'; '.join(found)}",
+                f"Plan again: {command_of(request).replace('install', 'plan', 1)} -o {path}",
+                str(path),
+            )
+        )
+    return drawn
+
+
+def _all_in_place(drawn: Drawn, wanted: Wanted, *, as_json: bool) -> int:
+    """Nothing to do: the checks that the recipes name are judged from the answers that are there."""
+    wrong = [v for v in drawn.diagnosis.verdicts if v.id in drawn.plan.verify and v.status in ("fail", "broken")]
+    code = 1 if wrong else 0
+    if as_json:
+        data = {**data_of_plan(drawn.plan), "verified": _last_verified(drawn.plan)}
+        errors = [{"code": "check-failed", "message": f"{v.id}: {v.why}", "where": v.id} for v in wrong]
+        click.echo(envelope("install", "findings" if wrong else "ok", code, data, errors))
+        return code
+    for verdict in wrong:
+        click.echo(f"✗ {verdict.id}: {verdict.why}")
+    click.echo("Next: rocmdoctor check" if wrong else "Next: rocmdoctor verify")
+    return code
+
+
+def _last_verified(plan: Plan) -> str:
+    """What the newest run found, as long as it was for the same targets."""
+    from rocmdoctor.applying.history import last_verified
+
+    return last_verified(plan.gfx)
+
+
+def _way_to_root(plan: Plan) -> list[str] | None:
+    """The words before a command that make it root's; None when nothing needs root. Raises RefusedError."""
+    from rocmdoctor.applying.bootstrap import NoRootError, root_python, sudo
+
+    needing = sum(action.root for action in plan.actions)
+    if not needing:
+        return None
+    try:
+        root_python()
+        return sudo(asks=sys.stdin.isatty(), steps=needing)
+    except NoRootError as error:
+        instead = f"An administrator can do it: {command_of(plan.request)}. What needs no root: add --no-root."
+        raise RefusedError(Refusal("no-root", str(error), instead)) from error
+
+
+# ---------------------------------------------------------------- agreement
+
+
+def _agreed(plan: Plan, consent: Consent, *, as_json: bool) -> dict[str, bool] | None:
+    """What the runner may do: None when it was declined. Raises RefusedError never; click.Abort on Ctrl-C."""
+    from rocmdoctor.planning.preflight import predict
+
+    cost = predict(plan)
+    terminal = sys.stdin.isatty() and not as_json
+    reboots = any(isinstance(action.do, Reboot) for action in plan.actions)
+    if consent.yes and cost.removes and not consent.allow_remove:
+        _declined(plan, f"--yes agrees to no removal, and {', '.join(cost.removes)} would go", "--yes --allow-remove", as_json=as_json)
+        return None
+    if not consent.yes:
+        if not terminal:
+            more = "--yes --allow-remove" if cost.removes else "--yes"
+            _declined(plan, "there is no terminal to ask on", more, as_json=as_json)
+            return None
+        question = "Install, and REMOVE what is named above?" if cost.removes else "Continue?"
+        if not click.confirm(question, default=False, err=True):
+            click.echo("Nothing was changed.", err=True)
+            return None
+    reboot = consent.reboot
+    if reboots and not reboot and terminal and not consent.yes:
+        reboot = click.confirm("Reboot by itself when it is needed, and go on after it?", default=False, err=True)
+    return {"reboot": reboot}
+
+
+def _declined(plan: Plan, why: str, options: str, *, as_json: bool) -> None:
+    command = f"{command_of(plan.request)} {options}"
+    if as_json:
+        problem = {"code": "declined", "message": f"{why}; to agree beforehand: {command}", "where": ""}
+        click.echo(envelope("install", "error", DECLINED, data_of_plan(plan), [problem]))
+    else:
+        click.echo(f"rocmdoctor: {why}; nothing was changed. To agree beforehand: {command}", err=True)
+
+
+# ---------------------------------------------------------------- start
+
+
+def _start(plan: Plan, wanted: Wanted, agreed: dict[str, bool], before: list[str] | None, *, as_json: bool) -> int:
+    from rocmdoctor.applying import places
+    from rocmdoctor.applying.runner import begin_here
+
+    width, _ = style(no_color=wanted.no_color)
+    options = {
+        **agreed, "json": as_json, "width": width, "color": not wanted.no_color and not os.environ.get("NO_COLOR"),
+        "verbose": wanted.verbose, "patience": wanted.patience,
+    }  # fmt: skip
+    wish: dict[str, Any] = {"plan": plan_as_json(plan), "sha256": plan_hash(plan), "options": options}
+    if before is None:
+        return begin_here(wish, places.user_state(os.environ), wanted.content)
+    return _as_root(wish, wanted, before)
+
+
+def _as_root(wish: dict[str, Any], wanted: Wanted, before: list[str]) -> int:
+    from rocmdoctor.applying import places
+    from rocmdoctor.applying.archive import build
+    from rocmdoctor.applying.bootstrap import hand_over
+
+    state = places.machine_state(os.environ.get("ROCMDOCTOR_STATE", ""))
+    known = len(places.runs(state))
+    code = hand_over(build(wanted.content), wish, str(state), before)
+    if code == 1 and len(places.runs(state)) == known:
+        # sudo ends with 1 when the password was wrong or the user may not use it, and has said so itself.
+        click.echo("rocmdoctor: sudo did not give root; nothing was changed", err=True)
+        return DECLINED
+    return code
