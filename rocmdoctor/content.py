@@ -1,16 +1,17 @@
-"""Finds and loads the knowledge: checks and their tables, in a wheel or in a checkout."""
+"""Finds and loads the knowledge: checks and their tables, recipes and stacks, in a wheel, a checkout or folders of one's own."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import os
+import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rocmdoctor.diagnosis.registry import BadCheckError, Registry
 from rocmdoctor.facts.base import Table
@@ -19,6 +20,12 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+if TYPE_CHECKING:
+    from rocmdoctor.recipe import Problem, Recipe, Recipes, Stack
+
+# A recipe is text of some hundred lines.
+_MAX_BYTES = 1 << 20
 
 
 class ContentError(Exception):
@@ -54,6 +61,79 @@ def load_checks(folders: tuple[Path, ...]) -> Registry:
             except Exception as error:
                 raise ContentError(_place(path, error), f"{type(error).__name__}: {error}") from error
     return registry
+
+
+def own_folders(given: Iterable[Path] = ()) -> tuple[Path, ...]:
+    """Folders with content of the user's own: those that are named, then the one of the data folder where there is one."""
+    data = os.environ.get("XDG_DATA_HOME", "")
+    home = Path(data) if data.startswith("/") else Path("~/.local/share").expanduser()
+    kept = home / "rocmdoctor" / "content"
+    return tuple(dict.fromkeys((*given, *([kept] if kept.is_dir() else []))))
+
+
+def load_recipes(folders: Iterable[Path], check_ids: Collection[str] | None = None) -> Recipes:
+    """All of the folders' recipes/*.yaml and recipes/stacks/*.yaml.
+
+    Raises ContentError for a folder that is none, BadRecipeError with all that is wrong in all files.
+    """
+    files: list[Path] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise ContentError(str(folder), "is not a folder")
+        files += recipe_files(folder)
+    return read_recipes(files, check_ids)
+
+
+def recipe_files(folder: Path) -> list[Path]:
+    """The files of recipes and stacks of a folder, sorted."""
+    return [
+        *sorted((folder / "recipes").glob("*.yaml")),
+        *sorted((folder / "recipes" / "stacks").glob("*.yaml")),
+    ]
+
+
+def read_recipes(files: Iterable[Path], check_ids: Collection[str] | None = None) -> Recipes:
+    """The recipes and stacks in files; those in a folder `stacks` are stacks. Raises BadRecipeError."""
+    from rocmdoctor.recipe import BadRecipeError, load_recipe, load_stack, together  # noqa: PLC0415 - checks need none
+
+    recipes: list[Recipe] = []
+    stacks: list[Stack] = []
+    wrong: list[Problem] = []
+    for path in files:
+        try:
+            text = _recipe_text(path)
+            if path.parent.name == "stacks":
+                stacks.append(load_stack(text, str(path)))
+            else:
+                recipes.append(load_recipe(text, str(path), check_ids))
+        except BadRecipeError as error:
+            wrong += error.problems
+    if wrong:
+        raise BadRecipeError(wrong)
+    return together(recipes, stacks)
+
+
+def _recipe_text(path: Path) -> str:
+    from rocmdoctor.recipe import BadRecipeError, Place, Problem  # noqa: PLC0415
+
+    def refused(message: str, line: int = 1) -> BadRecipeError:
+        return BadRecipeError([Problem(Place(str(path), line, 1), "", message)])
+
+    try:
+        # Without blocking, since a FIFO would never answer.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise refused("is not a regular file")
+            data = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise refused(f"cannot be read: {error.strerror}") from error
+    if len(data) > _MAX_BYTES:
+        raise refused("is larger than 1 MiB; no recipe is")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        said = f"is not UTF-8 text: byte 0x{data[error.start]:02x} at {error.start}"
+        raise refused(said, data.count(b"\n", 0, error.start) + 1) from error
 
 
 def _run_file(path: Path) -> None:

@@ -1,0 +1,148 @@
+"""A step's `with:` against the operation's parameters: what is missing, what is too much, what is of the wrong kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from rocmdoctor.frozen import frozen
+from rocmdoctor.ops.arguments import BadArgumentError, Shape
+from rocmdoctor.ops.registry import Operation
+from rocmdoctor.recipe.names import BadNameError, alone, used
+
+Path = tuple[str | int, ...]
+Wrong = Callable[[Path, object, str], None]
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,14})")
+_TRUTHS = {"true": True, "false": False}
+
+
+def found(value: object) -> str:
+    """How a value that was found is told."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, str):
+        return repr(str(value)[:60])
+    if isinstance(value, Mapping):
+        return "a mapping" if value else "an empty mapping"
+    if isinstance(value, list | tuple):
+        return "a list" if value else "an empty list"
+    return repr(value)
+
+
+@frozen
+class Taking:
+    """How values are taken: `wrong` is told of each that cannot be.
+
+    With `open`, a text that holds `${...}` passes as whatever is wanted, since what it will be is not known yet.
+    `lists` are the names that have several words.
+    """
+
+    wrong: Wrong
+    open: bool = False
+    lists: Collection[str] = ()
+
+    def take(self, kind: Any, value: Any, path: Path) -> Any:
+        """The value as an operation takes it, or as it is where it is wrong."""
+        origin = get_origin(kind)
+        if origin in (Union, UnionType):
+            return None if value is None else self.take(_without_none(kind), value, path)
+        if origin is Annotated:
+            return self._shaped(kind, value, path)
+        if origin is Literal:
+            return self._one_of(get_args(kind), value, path)
+        if origin is list:
+            return self._list(get_args(kind)[0], value, path)
+        if origin is dict:
+            return self._dict(get_args(kind)[1], value, path)
+        return self._scalar(kind, value, path)
+
+    def _later(self, value: object) -> bool:
+        return self.open and isinstance(value, str) and "${" in value
+
+    def _shaped(self, kind: Any, value: Any, path: Path) -> Any:
+        base, *shapes = get_args(kind)
+        taken = self.take(base, value, path)
+        if isinstance(taken, str) and not self._later(value):
+            for shape in shapes:
+                if isinstance(shape, Shape) and not shape.fits(taken):
+                    self.wrong(path, taken, shape.wanted)
+        return taken
+
+    def _one_of(self, words: tuple[Any, ...], value: Any, path: Path) -> Any:
+        if value in words or self._later(value):
+            return str(value) if isinstance(value, str) else value
+        self.wrong(path, value, "one of " + ", ".join(repr(word) for word in words))
+        return value
+
+    def _list(self, kind: Any, value: Any, path: Path) -> Any:
+        if self.open and alone(value):
+            return str(value)
+        if not isinstance(value, list | tuple):
+            self.wrong(path, value, "a list")
+            return value
+        return [
+            str(item) if self.open and alone(item) in self.lists else self.take(kind, item, (*path, number))
+            for number, item in enumerate(value)
+        ]
+
+    def _dict(self, kind: Any, value: Any, path: Path) -> Any:
+        if not isinstance(value, Mapping):
+            self.wrong(path, value, "a mapping")
+            return value
+        return {str(key): self.take(kind, item, (*path, key)) for key, item in value.items()}
+
+    def _scalar(self, kind: Any, value: Any, path: Path) -> Any:
+        if kind is str:
+            return self._text(value, path)
+        if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+            return value
+        # A quoted "8" in a file is a text; once names are filled in, nothing tells a text from a number any more.
+        if isinstance(value, str) and (getattr(value, "plain", False) or not self.open):
+            if kind is bool and value in _TRUTHS:
+                return _TRUTHS[value]
+            if kind is int and _WHOLE.fullmatch(value):
+                return int(value)
+        if not self._later(value):
+            self.wrong(path, value, {bool: "true or false", int: "a whole number"}.get(kind, str(kind)))
+        return value
+
+    def _text(self, value: Any, path: Path) -> Any:
+        if not isinstance(value, str):
+            self.wrong(path, value, "a text")
+            return value
+        several = next((name for name in _used(value) if name in self.lists), "")
+        if several:
+            self.wrong(path, value, f"one text, and ${{{several}}} is a list")
+        return str(value)
+
+
+def _used(text: str) -> list[str]:
+    try:
+        return list(used(text))
+    except BadNameError:
+        return []
+
+
+def _without_none(kind: Any) -> Any:
+    return next(part for part in get_args(kind) if part is not NoneType)
+
+
+def settle(operation: Operation, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as the operation takes them, once no `${name}` is left in them. Raises BadArgumentError."""
+
+    def wrong(path: Path, value: object, wanted: str) -> None:
+        where = ".".join(str(part + 1) if isinstance(part, int) else part for part in path)
+        raise BadArgumentError(where, value, wanted)
+
+    for name, parameter in operation.parameters.items():
+        if parameter.required and name not in arguments:
+            raise BadArgumentError(name, None, f"given, and {operation.name} needs it")
+    taking = Taking(wrong)
+    settled = {}
+    for name, value in arguments.items():
+        if name not in operation.parameters:
+            raise BadArgumentError(name, value, f"an argument of {operation.name}")
+        settled[name] = taking.take(operation.parameters[name].kind, value, (name,))
+    return settled

@@ -1,0 +1,73 @@
+"""Recipes and stacks beside each other: ids that are taken, names of others that are none, circles."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from rocmdoctor.recipe.graph import circles
+from rocmdoctor.recipe.values import BadRecipeError, Place, Problem, Recipe, Recipes, Stack
+
+
+def together(recipes: Iterable[Recipe], stacks: Iterable[Stack] = ()) -> Recipes:
+    """All of them by id. Raises BadRecipeError."""
+    wrong: list[Problem] = []
+    by_id: dict[str, Recipe | Stack] = {}
+    everything: list[Recipe | Stack] = [*recipes, *stacks]
+    for item in everything:
+        taken = by_id.setdefault(item.id, item)
+        if taken is not item:
+            wrong.append(
+                problem(
+                    item, "id", f"'{item.id}' is taken by {place(taken, 'id')}; each id stands for one thing"
+                )
+            )
+    ids = sorted(by_id)
+    made = Recipes(
+        {name: item for name in ids if isinstance(item := by_id[name], Recipe)},
+        {name: item for name in ids if isinstance(item := by_id[name], Stack)},
+    )
+    wrong += [*_unknown(made), *_circles(made.recipes), *_defaults(made.stacks)]
+    if wrong:
+        raise BadRecipeError(wrong)
+    return made
+
+
+def place(item: Recipe | Stack, path: str) -> Place:
+    """Where a key of it stands."""
+    return item.places.get(path) or Place(item.path, 1, 1)
+
+
+def problem(item: Recipe | Stack, path: str, message: str) -> Problem:
+    """Something wrong at a key of it."""
+    return Problem(place(item, path), path, message)
+
+
+def _unknown(made: Recipes) -> Iterator[Problem]:
+    for recipe in made.recipes.values():
+        for number, name in enumerate(recipe.after, 1):
+            if name not in made.recipes:
+                yield problem(recipe, f"after.{number}", _no_recipe(name, made.recipes))
+    for stack in made.stacks.values():
+        for number, name in enumerate(stack.recipes, 1):
+            if name not in made.recipes:
+                yield problem(stack, f"recipes.{number}", _no_recipe(name, made.recipes))
+
+
+def _no_recipe(name: str, ids: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, ids, n=1, cutoff=0.6)
+    hint = f", did you mean '{near[0]}'?" if near else "; 'rocmdoctor list recipes' shows them"
+    return f"no recipe is called '{name}'{hint}"
+
+
+def _circles(recipes: Mapping[str, Recipe]) -> Iterator[Problem]:
+    for circle in circles({name: recipe.after for name, recipe in recipes.items()}):
+        said = f"the recipes wait for each other in a circle: {' after '.join(circle)}"
+        yield problem(recipes[circle[0]], "after", said)
+
+
+def _defaults(stacks: Mapping[str, Stack]) -> Iterator[Problem]:
+    defaults = [stack for stack in stacks.values() if stack.default]
+    for stack in defaults[1:]:
+        said = f"{place(defaults[0], 'default')} says so too; one stack is meant when nothing is named"
+        yield problem(stack, "default", said)

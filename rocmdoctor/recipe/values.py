@@ -1,0 +1,139 @@
+"""What recipes and stacks are once they are read: frozen values, without yaml and pydantic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import field
+from typing import Any
+
+from rocmdoctor.frozen import frozen
+
+Words = str | tuple[str, ...]
+"""The value of a `${name}`: a text, or several words that take the place of one item of a list."""
+
+
+@frozen
+class Place:
+    """Where something stands in a file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@frozen
+class Problem:
+    """One thing that is wrong in a file. `path` names the key: `steps.2.after`, lists count from 1."""
+
+    place: Place
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.path}: {self.message}" if self.path else f"{self.place}: {self.message}"
+
+
+class BadRecipeError(Exception):
+    """Recipes or stacks that cannot be used: everything that is wrong with them, sorted by place."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(
+            sorted(
+                set(problems), key=lambda p: (p.place.file, p.place.line, p.place.column, p.path, p.message)
+            )
+        )
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+@frozen
+class Fits:
+    """The machines that something is for. What is empty is no limit.
+
+    `os`: `<id>` or `<id>-<VERSION_ID>` of os-release. `gfx`: targets, with fnmatch patterns. `kernel`, `rocm`, `python`:
+    specifier sets. `has`, `lacks`: names of `rocmdoctor.ops.traits`.
+    """
+
+    os: tuple[str, ...] = ()
+    gfx: tuple[str, ...] = ()
+    kernel: str = ""
+    rocm: str = ""
+    python: str = ""
+    has: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+
+
+@frozen
+class Release:
+    """One version of what a recipe installs. `needs`: component to specifier set. `source`: where it comes from."""
+
+    version: str
+    source: str = ""
+    needs: Mapping[str, str] = field(default_factory=dict)
+    fits: Fits = Fits()
+    vars: Mapping[str, Words] = field(default_factory=dict)
+    url: str = ""
+    sha256: str = ""
+    commit: str = ""
+
+
+@frozen
+class Step:
+    """One call of an operation. `with_` still holds its `${name}`s.
+
+    `after`: ids of steps of the same recipe. `skip_if`: left out when this check is ok. `cures`: planned only where one
+    of these checks warns or fails.
+    """
+
+    id: str
+    uses: str
+    with_: Mapping[str, Any] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    fits: Fits = Fits()
+    skip_if: str = ""
+    cures: tuple[str, ...] = ()
+    place: str = ""
+
+
+@frozen
+class Recipe:
+    """How one component gets onto a machine. `releases` keeps the order of the file: the first that fits is taken.
+
+    `after`: recipes that come before this one when both are in a plan. `verify`: ids of checks. `places`: where each key
+    stands in the file, by its path.
+    """
+
+    id: str
+    title: str
+    about: str = ""
+    releases: tuple[Release, ...] = ()
+    vars: Mapping[str, Words] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    verify: tuple[str, ...] = ()
+    fits: Fits = Fits()
+    after: tuple[str, ...] = ()
+    path: str = ""
+    places: Mapping[str, Place] = field(default_factory=dict)
+
+
+@frozen
+class Stack:
+    """Recipes under one name. `default`: the one that is meant when nothing is named."""
+
+    id: str
+    title: str
+    about: str = ""
+    recipes: tuple[str, ...] = ()
+    default: bool = False
+    path: str = ""
+    places: Mapping[str, Place] = field(default_factory=dict)
+
+
+@frozen
+class Recipes:
+    """All recipes and stacks by id, in the order of their ids."""
+
+    recipes: Mapping[str, Recipe]
+    stacks: Mapping[str, Stack]
