@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from rocmdoctor.actions import Action, Exec, Undo
 from rocmdoctor.facts.base import UnknownError
+from rocmdoctor.facts.dpkg import Dpkg
 from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Answer, Query, Run
 from rocmdoctor.ops.arguments import Package
@@ -18,29 +19,36 @@ LOCK_SECONDS = 600
 APT = ("apt-get", "-y", "-q", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", "-o", "Dpkg::Use-Pty=0")
 # Settings that packages bring stay as they are when the user changed them, and nothing asks on a screen.
 KEEP = ("-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Options::=--force-confdef")
-ENV = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "l", "APT_LISTCHANGES_FRONTEND": "none", "LC_ALL": "C"}
+ENV = {
+    "DEBIAN_FRONTEND": "noninteractive",
+    "NEEDRESTART_MODE": "l",
+    "APT_LISTCHANGES_FRONTEND": "none",
+    "LC_ALL": "C",
+}
 MEND = (("dpkg", "--force-confold", "--force-confdef", "--configure", "-a"),)
 
 
 @frozen
 class Prediction:
-    """What apt says that it would do. Sizes in bytes, 0 where it does not say."""
+    """What apt says that it would do. `upgrades` is a number of packages; sizes in bytes, 0 where it does not say."""
 
     installs: tuple[str, ...]
     removes: tuple[str, ...]
+    upgrades: int
     download: int
     disk: int
 
+    @property
+    def nothing(self) -> bool:
+        return not (self.installs or self.removes or self.upgrades)
 
-def _question(packages: list[str], *, recommends: bool) -> Run:
+
+def question(*words: str) -> Run:
     """Answered without root and without the lock: apt-get says what it would do, and stops."""
-    extra = () if recommends else ("--no-install-recommends",)
-    return Run(
-        ("apt-get", "install", "--assume-no", "-o", "Debug::NoLocking=1", *extra, *packages), timeout=20.0, limit=1 << 18
-    )
+    return Run(("apt-get", "--assume-no", "-o", "Debug::NoLocking=1", *words), timeout=20.0, limit=1 << 18)
 
 
-_UNITS = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
+_UNITS = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4}
 
 
 def predicted(answer: Answer) -> Prediction | None:
@@ -49,13 +57,20 @@ def predicted(answer: Answer) -> Prediction | None:
     Source: apt apt-private/private-install.cc and private-output.cc, with LC_ALL=C.
     """
     text = answer.stdout
-    if not answer.ok or "newly installed" not in text:
+    counts = re.search(
+        r"^(\d+) upgraded, \d+ newly installed,(?: \d+ reinstalled,)?(?: (\d+) downgraded,)?",
+        text,
+        re.MULTILINE,
+    )
+    if not answer.ok or counts is None:
         return None
     return Prediction(
         _names(text, "The following NEW packages will be installed:"),
         _names(text, "The following packages will be REMOVED:"),
-        _size(text, r"Need to get (?:[\d.]+ [kMG]?B/)?([\d.,]+) ([kMG]?B) of archives"),
-        _size(text, r"After this operation, ([\d.,]+) ([kMG]?B) of additional disk space"),
+        int(counts.group(1)) + int(counts.group(2) or 0),
+        # `Need to get 1162 kB/5 MB`: what is in apt's cache already is not downloaded again.
+        _size(text, r"^Need to get ([\d.,]+) ([kMGT]?B)(?:/[\d.,]+ [kMGT]?B)? of archives"),
+        _size(text, r"^After this operation, ([\d.,]+) ([kMGT]?B) of additional disk space"),
     )
 
 
@@ -70,8 +85,8 @@ def _names(text: str, title: str) -> tuple[str, ...]:
 
 
 def _size(text: str, pattern: str) -> int:
-    found = re.search(pattern, text)
-    return int(float(found.group(1).replace(",", "")) * _UNITS[found.group(2)]) if found else 0
+    found = re.search(pattern, text, re.MULTILINE)
+    return round(float(found.group(1).replace(",", "")) * _UNITS[found.group(2)]) if found else 0
 
 
 def _missing(ground: Ground, packages: list[str]) -> list[str]:
@@ -84,28 +99,39 @@ def _missing(ground: Ground, packages: list[str]) -> list[str]:
     return missing
 
 
+def _extra(packages: list[str], *, recommends: bool) -> tuple[str, ...]:
+    older = ("--allow-downgrades",) if any("=" in name for name in packages) else ()
+    return (*older, *(() if recommends else ("--no-install-recommends",)))
+
+
 def _asks(ground: Ground, *, packages: list[str], recommends: bool = False, **_: object) -> Iterator[Query]:
     try:
         missing = _missing(ground, packages)
     except UnknownError:
         missing = packages
     if missing:
-        yield _question(missing, recommends=recommends)
+        yield question(*_extra(missing, recommends=recommends), "install", *missing)
 
 
 @operation("apt.install", asks=_asks)
 def install(
-    ground: Ground, *, packages: list[Package], recommends: bool = False, download_mb: int = 0, disk_mb: int = 0
+    ground: Ground,
+    *,
+    packages: list[Package],
+    recommends: bool = False,
+    download_mb: int = 0,
+    disk_mb: int = 0,
 ) -> Iterator[Action]:
     """Install Debian packages that are missing.
 
-    `download_mb` and `disk_mb` are what the plan says where apt itself cannot tell yet.
+    `name=1.2` wants that version, also when it is older than the installed one. `download_mb` and `disk_mb` are what the
+    plan says where apt itself cannot tell yet. A system whose packages are not dpkg's is a refusal.
     """
     missing = _missing(ground, packages)
     if not missing:
         return
-    said = predicted(ground.answer(_question(missing, recommends=recommends)))
-    extra = () if recommends else ("--no-install-recommends",)
+    extra = _extra(missing, recommends=recommends)
+    said = predicted(ground.answer(question(*extra, "install", *missing)))
     yield refresh()
     yield Action(
         do=Exec(
@@ -119,11 +145,15 @@ def install(
         network=True,
         timeout=3 * 3600.0,
         removes=said.removes if said else (),
-        installs=said.installs if said else tuple(missing),
+        installs=said.installs if said else tuple(_name(name) for name in missing),
         download=said.download if said else download_mb * 1000**2,
         disk=said.disk if said else disk_mb * 1000**2,
         seconds=_seconds(said.disk if said else disk_mb * 1000**2),
     )
+
+
+def _name(package: str) -> str:
+    return package.partition("=")[0]
 
 
 def _seconds(disk: int) -> float:
@@ -141,3 +171,56 @@ def refresh() -> Action:
         timeout=1800.0,
         seconds=10.0,
     )
+
+
+# ---------------------------------------------------------------- repair
+
+
+_FIX = question("-f", "install")
+
+
+def _asks_repair(_ground: Ground) -> Iterator[Query]:
+    yield _FIX
+
+
+@operation("apt.repair", asks=_asks_repair)
+def repair(ground: Ground) -> Iterator[Action]:
+    """Finish what dpkg has begun, then let apt mend dependencies that are not met.
+
+    Nothing is planned when no package is half done and apt finds none that lacks what it depends on. Where apt cannot
+    be asked, dpkg's own records decide. A system whose packages are not dpkg's is a refusal.
+    """
+    unfinished = ground.unfinished()
+    begun = bool(unfinished or ground.known.get(Dpkg).updates)
+    said = predicted(ground.answer(_FIX))
+    ground.claim("dependencies", "unknown" if said is None else "met" if said.nothing else "not met")
+    if begun:
+        names = (
+            f": {', '.join(unfinished[:5])}{' and more' if len(unfinished) > 5 else ''}" if unfinished else ""
+        )
+        yield Action(
+            # 1: some need packages that are not there yet, which the next action brings.
+            do=Exec(argv=MEND[0], env=ENV, codes=(0, 1)),
+            says=f"finish what dpkg was stopped in{names}",
+            undo=Undo("impossible", "packages that are set up stay set up"),
+            timeout=3600.0,
+            seconds=30.0,
+        )
+    if (begun and said is None) or (said is not None and not said.nothing):
+        yield Action(
+            do=Exec(
+                argv=(*APT, *KEEP, "-f", "install"),
+                env=ENV,
+                simulate=("apt-get", "-s", "-q", "-f", "install"),
+                heal=MEND,
+            ),
+            says="let apt mend dependencies that are not met",
+            undo=Undo("packages", "purges the packages that this step newly installed"),
+            network=True,
+            timeout=3600.0,
+            removes=said.removes if said else (),
+            installs=said.installs if said else (),
+            download=said.download if said else 0,
+            disk=said.disk if said else 0,
+            seconds=_seconds(said.disk if said else 0),
+        )

@@ -29,13 +29,24 @@ class Shape:
         return re.fullmatch(self.pattern, value) is not None
 
 
+# Defaults for arguments that may be left out; nothing ever changes them.
+NO_WORDS: list[str] = []
+NO_VALUES: dict[str, str] = {}
+
 _NO_DOTS = r"(?!.*(?:^|/)\.\.(?:/|$))"
 # Debian policy 5.6.1; a version or release may be asked for after `=`.
 PACKAGE = Shape("a Debian package name", r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?(?:=[A-Za-z0-9.+:~-]+)?")
 ABSOLUTE = Shape("an absolute path without '..'", rf"{_NO_DOTS}/[^\x00-\x1f]*")
+PLACE = Shape(
+    "an absolute path, or one that begins with '~/', without '..'",
+    rf"{_NO_DOTS}(?:~?/)[^\x00-\x1f]*[^\x00-\x1f/]",
+)
 NAME = Shape("a name of letters, digits, '.', '_' and '-'", r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
 USER = Shape("a user or group name", r"[a-z_][a-z0-9_-]{0,31}")
-URL = Shape("an https:// or file:// address", r"(?:https|file)://[^\s\x00-\x1f]+|http://(?:127\.0\.0\.1|localhost)[^\s\x00-\x1f]*")
+URL = Shape(
+    "an https:// or file:// address",
+    r"(?:https|file)://[^\s\x00-\x1f]+|http://(?:127\.0\.0\.1|localhost)[^\s\x00-\x1f]*",
+)
 SHA256 = Shape("64 hexadecimal digits (sha256)", r"[0-9a-f]{64}")
 FINGERPRINT = Shape("a key fingerprint of 40 hexadecimal digits", r"[0-9A-F]{40}")
 VARIABLE = Shape("the name of an environment variable", r"[A-Za-z_][A-Za-z0-9_]*")
@@ -44,6 +55,7 @@ KERNEL_PARAMETER = Shape("one kernel parameter", r"[A-Za-z0-9_.]+(?:=[A-Za-z0-9_
 
 Package = Annotated[str, PACKAGE]
 AbsolutePath = Annotated[str, ABSOLUTE]
+Place = Annotated[str, PLACE]
 Name = Annotated[str, NAME]
 UserName = Annotated[str, USER]
 Url = Annotated[str, URL]

@@ -15,6 +15,12 @@ from rocmdoctor.facts.dpkg import Dpkg
 from rocmdoctor.model import NOT_ASKED, Answer, Query, Run, Stat
 
 T = TypeVar("T")
+
+
+class ForbiddenError(UnknownError):
+    """What was asked must not be done on this machine; the message says why."""
+
+
 BEGIN, END = "# >>> rocmdoctor >>>", "# <<< rocmdoctor <<<"
 
 
@@ -31,7 +37,9 @@ def block_question(path: str) -> Query:
 class Ground:
     """What operations plan from. `person` is for whom; `claims` collects what was looked at."""
 
-    def __init__(self, known: Known, answers: Mapping[str, Answer], person: Person, gfx: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, known: Known, answers: Mapping[str, Answer], person: Person, gfx: tuple[str, ...] = ()
+    ) -> None:
         self.known = known
         self.person = person
         self.gfx = gfx
@@ -82,7 +90,9 @@ class Ground:
             self.claim(f"file {path}", "absent")
             return None
         if found is None:
-            raise UnknownError(f"file {path}: {stat.why or sums.why or sums.stderr.strip() or 'cannot be read'}")
+            raise UnknownError(
+                f"file {path}: {stat.why or sums.why or sums.stderr.strip() or 'cannot be read'}"
+            )
         self.claim(f"file {path}", found.group(1)[:16])
         return found.group(1)
 

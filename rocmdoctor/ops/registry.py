@@ -60,7 +60,9 @@ def operation(name: str, *, asks: Asks | None = None) -> Callable[[Function], Fu
 def _parameters(function: Function) -> dict[str, Parameter]:
     hints = get_type_hints(function, include_extras=True)
     return {
-        p.name: Parameter(p.name, hints[p.name], p.default is p.empty, None if p.default is p.empty else p.default)
+        p.name: Parameter(
+            p.name, hints[p.name], p.default is p.empty, None if p.default is p.empty else p.default
+        )
         for p in inspect.signature(function).parameters.values()
         if p.kind is p.KEYWORD_ONLY
     }

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from rocmdoctor.diagnosis.known import Known
+from rocmdoctor.facts.access import DeviceNodes, DeviceRules, Udev
 from rocmdoctor.facts.base import UnknownError
 from rocmdoctor.facts.boot import Booted
 from rocmdoctor.facts.dpkg import Dpkg
 from rocmdoctor.facts.gpus import Gpus
-from rocmdoctor.facts.hip import Compilers
+from rocmdoctor.facts.hip import Compilers, CxxHeaders
+from rocmdoctor.facts.own import OWN_RULES, OwnExports
 from rocmdoctor.facts.pci import PciDisplays
+from rocmdoctor.facts.rocm import RocmFolders, RocmInstalls
+from rocmdoctor.facts.shell import Environment, ShellFiles
 from rocmdoctor.facts.system import Inside, Kernel
 from rocmdoctor.frozen import frozen
 
@@ -27,6 +31,53 @@ def _packaged_kernel(known: Known) -> bool:
     return f"linux-image-{known.get(Kernel).release}" in known.get(Dpkg).packages
 
 
+def _amd_rocm(known: Known) -> bool:
+    return any(i.layout in ("classic", "core") for i in known.get(RocmInstalls).installs)
+
+
+def _without_headers(known: Known) -> bool:
+    headers = known.get(CxxHeaders)
+    return headers.chosen is not None and headers.chosen not in headers.headers
+
+
+def _closed_nodes(known: Known) -> bool:
+    nodes = known.get(DeviceNodes)
+    there = [n for n in (nodes.kfd, *nodes.renders.values()) if n is not None]
+    return any(n.group != "render" or n.mode & 0o060 != 0o060 for n in there)
+
+
+def _foreign_rules(known: Known) -> bool:
+    return any(path != OWN_RULES for path in known.get(DeviceRules).modes)
+
+
+def rocm_bin(known: Known) -> str | None:
+    """The folder of ROCm's programs where it is none that every PATH has; by the link that follows updates if there is one.
+
+    Raises UnknownError.
+    """
+    active = known.get(RocmInstalls).active
+    if active is None or active.layout not in ("classic", "core"):
+        return None
+    return f"{'/opt/rocm' if known.get(RocmFolders).target == active.root else active.root}/bin"
+
+
+def _off_path(known: Known) -> bool:
+    folder = rocm_bin(known)
+    if folder is None:
+        return False
+    path = known.get(Environment).values.get("PATH", "").split(":")
+    # What our own file adds is still needed.
+    return folder not in path or folder in known.get(OwnExports).folders
+
+
+def _chooses_devices(known: Known) -> bool:
+    files = known.maybe(ShellFiles)
+    own = known.get(OwnExports).path
+    set_in = {a.name for a in (files.assignments if files else ()) if a.file != own}
+    here = set(known.get(Environment).values)
+    return bool({"HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"} & (here | set_in) or "ROCR_VISIBLE_DEVICES" in set_in)
+
+
 TRAITS: Mapping[str, Trait] = {
     "amd-gpu": Trait("an AMD GPU that can compute", lambda k: bool(k.get(Gpus).capable)),
     "several-gpus": Trait("several AMD GPUs", lambda k: k.get(Gpus).physical > 1),
@@ -34,7 +85,10 @@ TRAITS: Mapping[str, Trait] = {
         "an integrated AMD GPU beside a discrete one",
         lambda k: len({g.integrated for g in k.get(Gpus).capable}) == 2,
     ),
-    "rdna": Trait("a GPU of the RDNA families", lambda k: any((g.gfx or "").startswith("gfx1") for g in k.get(Gpus).discrete)),
+    "rdna": Trait(
+        "a GPU of the RDNA families",
+        lambda k: any((g.gfx or "").startswith("gfx1") for g in k.get(Gpus).discrete),
+    ),
     "nvidia-gpu": Trait("an NVIDIA GPU", lambda k: bool(k.get(PciDisplays).nvidia)),
     "nvcc": Trait("NVIDIA's compiler nvcc", lambda k: k.get(Compilers).nvcc is not None),
     "container": Trait("a container around it", lambda k: k.get(Inside).container is not None),
@@ -42,6 +96,13 @@ TRAITS: Mapping[str, Trait] = {
     "apt": Trait("packages of dpkg and apt", lambda k: bool(k.get(Dpkg).packages)),
     "systemd": Trait("systemd as its first process", lambda k: k.get(Booted).systemd),
     "grub": Trait("GRUB as its boot loader", lambda k: k.get(Booted).grub),
+    "udev": Trait("a running udev", lambda k: k.get(Udev).running),
+    "gpu-udev-rules": Trait("udev rules for GPUs that are not rocmdoctor's", _foreign_rules),
+    "closed-gpu-nodes": Trait("device nodes of GPUs that are not open to group render", _closed_nodes),
+    "amd-rocm": Trait("a ROCm of AMD's own below /opt", _amd_rocm),
+    "gcc-without-headers": Trait("a GCC that clang picks and whose C++ headers are missing", _without_headers),
+    "rocm-off-path": Trait("a ROCm whose programs are not on PATH", _off_path),
+    "device-choice": Trait("variables of the user's that already choose among GPUs", _chooses_devices),
     "packaged-kernel": Trait("a running kernel from a package", _packaged_kernel),
 }
 
