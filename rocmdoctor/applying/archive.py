@@ -25,7 +25,7 @@ import os, sys
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [here, os.path.join(here, "lib")]
 sys.dont_write_bytecode = True
-from rocmdoctor.applying.runner import main
+from rocmdoctor.cli.runner import main
 sys.exit(main(sys.argv[1:]))
 """
 

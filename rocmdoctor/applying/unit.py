@@ -60,3 +60,8 @@ def disarm() -> None:
     (FOLDER / NAME).unlink(missing_ok=True)
     if systemd_runs():
         quiet(("systemctl", "daemon-reload"))
+
+
+def reboot() -> None:
+    """Asks systemd for it. Raises OSError when it cannot be asked."""
+    quiet(("systemctl", "reboot"))

@@ -2,6 +2,11 @@
 
 VERBS = {
     "check": "what is there, what is wrong first, and what cures it",
+    "plan": "what 'install' would do: steps, versions, removals, sizes, reboots",
+    "install": "driver access, ROCm, settings and exports, after one yes; resumable",
+    "resume": "go on with an installation that was interrupted",
+    "undo": "take an installation back",
+    "history": "what was installed here, when, and how it ended",
     "collect": "save what can be asked of this machine, to be judged elsewhere",
     "list": "what this release knows: checks, gpus",
     "completion": "shell completion for bash, zsh and fish",
@@ -16,6 +21,8 @@ Usage: rocmdoctor VERB [OPTIONS]
   rocmdoctor check --for rocm           fail when ROCm is not there
   rocmdoctor collect -o box.json        save this machine's answers
   rocmdoctor check --snapshot box.json  judge a saved one
+  rocmdoctor plan base --arch gfx90a    what an installation would do
+  rocmdoctor install base --arch gfx90a
 
 Verbs:
 """
@@ -26,7 +33,8 @@ Options:
   -V, --version  Show the version.
   -h, --help     Show this page; after a verb, that verb's options and examples.
 
-Exit codes: 0 fine, 1 a check failed, 2 usage, 6 could not assess, 70 our bug, 130 Ctrl-C.
+Exit codes: 0 fine, 1 a check failed, 2 usage, 3 this machine does not fit, 4 a step failed, 5 declined,
+6 could not assess, 70 our bug, 102 reboot needed, 130 Ctrl-C.
 """
 
 

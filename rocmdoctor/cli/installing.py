@@ -261,7 +261,7 @@ def _declined(plan: Plan, why: str, options: str, *, as_json: bool) -> None:
 
 def _start(plan: Plan, wanted: Wanted, agreed: dict[str, bool], before: list[str] | None, *, as_json: bool) -> int:
     from rocmdoctor.applying import places
-    from rocmdoctor.applying.runner import begin_here
+    from rocmdoctor.cli.runner import begin_here
 
     width, _ = style(no_color=wanted.no_color)
     options = {

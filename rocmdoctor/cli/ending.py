@@ -1,0 +1,157 @@
+"""What is said when a run ends, one way or another: in words on stderr and stdout, or as one JSON envelope."""
+
+from __future__ import annotations
+
+import pwd
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rocmdoctor.actions import Plan
+from rocmdoctor.applying import journal
+from rocmdoctor.reports.envelope import envelope
+from rocmdoctor.reports.json_plan import data_of_plan
+from rocmdoctor.reports.run_text import done_text, stopped_text, undone_text, waiting_text
+
+if TYPE_CHECKING:
+    from rocmdoctor.applying.progress import Progress
+    from rocmdoctor.applying.run_plan import Outcome
+    from rocmdoctor.applying.undo import Undone
+    from rocmdoctor.cli.runner import Options
+
+VERIFY_SECONDS = 240.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What verifying found. `state`: ran, compiled or no; `wrong` and `unknown` are check ids with the reason."""
+
+    state: str
+    wrong: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[tuple[str, str], ...] = ()
+
+
+class Ending:
+    """Says how it went. `options` tell to whom."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    @property
+    def progress(self) -> Progress:
+        """Shows the steps as they run."""
+        from rocmdoctor.applying.progress import Progress
+
+        return Progress(sys.stderr, width=self._options.width, terminal=not self._options.unattended and sys.stderr.isatty())
+
+    # ------------------------------------------------------------ verify
+
+    def verify(self, plan: Plan, user: pwd.struct_passwd | None, content: tuple[Path, ...]) -> Report:
+        """The checks that the plan names, asked anew in a child that has the groups of a fresh login."""
+        from rocmdoctor.hosts.caller import apart
+
+        self._say("verifying: collecting again, compiling for " + ", ".join(plan.gfx))
+        seconds = VERIFY_SECONDS * max(1.0, self._options.patience)
+        try:
+            said = apart(lambda _tell: _checked(plan, content, self._options.patience), None, seconds, user)
+        except OSError as error:
+            return Report("no", wrong=(("verify", str(error)),))
+        return Report(said["state"], _pairs(said["wrong"]), _pairs(said["unknown"]))
+
+    # ------------------------------------------------------------ ends
+
+    def done(self, plan: Plan, folder: Path, outcome: Outcome, report: Report) -> int:
+        """All steps are done. 1 when a check that the recipes name fails."""
+        code = 1 if report.wrong else 0
+        then = tuple(dict.fromkeys(a.then for a in plan.actions if a.then and a.id in outcome.done))
+        problems = [{"code": "check-failed", "message": f"{name}: {why}", "where": name} for name, why in report.wrong]
+        if self._options.json:
+            data = {**self._data(plan, folder), "verified": report.state, "then": list(then)}
+            return self._envelope("findings" if report.wrong else "ok", code, data, problems)
+        self._print(done_text(plan, len(outcome.done), report.state, report.wrong, report.unknown, then, folder.name))
+        return code
+
+    def stopped_at(self, plan: Plan, folder: Path, outcome: Outcome) -> int:
+        """A step failed, or somebody pressed Ctrl-C."""
+        code = 130 if outcome.state == "stopped" else 4
+        if self._options.json:
+            problem = {"code": outcome.state, "message": outcome.message, "where": outcome.action}
+            return self._envelope("error", code, self._data(plan, folder), [problem])
+        self._print(stopped_text(outcome.state, outcome.action, outcome.message, folder, self._options.unattended), error=True)
+        return code
+
+    def waiting_for_reboot(self, plan: Plan, folder: Path, outcome: Outcome, *, armed: bool) -> int:
+        """Done so far; the rest needs a reboot that nobody agreed to."""
+        text = waiting_text(outcome.message, folder.name, armed=armed)
+        if self._options.json:
+            problem = {"code": "reboot-needed", "message": " ".join(text.split()), "where": outcome.action}
+            return self._envelope("findings", 102, self._data(plan, folder), [problem])
+        self._print(text)
+        return 102
+
+    def rebooting(self, outcome: Outcome) -> None:
+        """Said right before the machine goes down."""
+        self._say(f"rebooting now: {outcome.message}; the installation goes on by itself after it")
+
+    def undone(self, plan: Plan, folder: Path, outcome: Undone) -> int:
+        """A run was taken back, as far as it could be."""
+        code = 4 if outcome.failed else 0
+        if self._options.json:
+            problems = [{"code": "not-undone", "message": why, "where": name} for name, why in outcome.left]
+            data = {"run": folder.name, "undone": list(outcome.undone), "left": dict(outcome.left)}
+            return self._envelope("error" if code else "ok", code, data, problems, "undo")
+        self._print(undone_text(len(outcome.undone), outcome.left, outcome.failed, folder), error=bool(code))
+        return code
+
+    def trouble(self, message: str) -> int:
+        """It could not begin, or not go on."""
+        if self._options.json:
+            return self._envelope("error", 4, {}, [{"code": "step-failed", "message": message, "where": ""}])
+        sys.stderr.write(f"rocmdoctor: {message}\n")
+        return 4
+
+    # ------------------------------------------------------------ how it is said
+
+    def _data(self, plan: Plan, folder: Path) -> dict[str, Any]:
+        state = journal.state(journal.read(folder / journal.FILE))
+        words = {**dict.fromkeys(state.done, "done"), **dict.fromkeys(state.skipped, "skipped"), **dict.fromkeys(state.failed, "failed")}
+        data = data_of_plan(plan)
+        steps = [{**step, "state": words.get(step["id"], "begun" if step["id"] in state.begun else "open")} for step in data["steps"]]
+        return {**data, "steps": steps, "run": folder.name}
+
+    def _envelope(
+        self, status: str, code: int, data: Mapping[str, Any], errors: list[dict[str, str]], verb: str = "install"
+    ) -> int:
+        sys.stdout.write(envelope(verb, status, code, data, errors) + "\n")
+        return code
+
+    def _print(self, text: str, *, error: bool = False) -> None:
+        (sys.stderr if error else sys.stdout).write(text + "\n")
+
+    def _say(self, text: str) -> None:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def _pairs(raw: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((str(name), str(why)) for name, why in raw)
+
+
+def _checked(plan: Plan, content: tuple[Path, ...], patience: float) -> dict[str, Any]:
+    """In the child: collect, compile, judge."""
+    from rocmdoctor.cli.verifying import verify
+
+    found = verify(plan.gfx, plan.verify, content, patience)
+    return {
+        "state": found.state,
+        "wrong": list(_verdicts(found, ("fail", "broken"))),
+        "unknown": list(_verdicts(found, ("unknown",))),
+    }
+
+
+def _verdicts(found: Any, statuses: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for verdict in found.verdicts:
+        if verdict.status in statuses:
+            yield verdict.id, verdict.why

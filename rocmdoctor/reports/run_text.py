@@ -1,0 +1,66 @@
+"""What is said when a run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from rocmdoctor.actions import Plan
+
+_VERIFIED = {
+    "ran": "verified: a HIP program was compiled for {gfx} and gave the right numbers on the GPU",
+    "compiled": "verified: hipcc compiles for {gfx} and the code object holds it; no GPU of that kind is here to run it",
+    "no": "not verified: nothing was compiled",
+}
+_SHOWN = 30
+
+
+def done_text(
+    plan: Plan,
+    steps: int,
+    verified: str,
+    wrong: Iterable[tuple[str, str]],
+    unknown: Iterable[tuple[str, str]],
+    then: Iterable[str],
+    run: str,
+) -> str:
+    """All steps are done."""
+    lines = ["", f"Done: {steps} step{'' if steps == 1 else 's'}; {_VERIFIED[verified].format(gfx=', '.join(plan.gfx))}."]
+    lines += [f"✗ {name}: {why}" for name, why in wrong]
+    lines += [f"? {name}: {why}" for name, why in unknown]
+    lines += [f"→ {what}" for what in then]
+    lines += [f"To take it back: rocmdoctor undo {run}", "Next: rocmdoctor check"]
+    return "\n".join(lines)
+
+
+def stopped_text(state: str, action: str, message: str, folder: Path, unattended: bool) -> str:  # noqa: FBT001
+    """A step failed, or somebody stopped the run."""
+    head = f"✗ {action} failed: {message}" if state == "failed" else f"Stopped{' before ' + action if action else ''}: {message}"
+    by = " (by the unit, after a start of the machine)" if unattended else ""
+    return "\n".join(
+        [
+            head + by,
+            "What was done before it stays and is noted; nothing else was changed.",
+            f"Go on with: rocmdoctor resume      take it back with: rocmdoctor undo {folder.name}",
+        ]
+    )
+
+
+def waiting_text(why: str, run: str, *, armed: bool) -> str:
+    """Done so far; a reboot is needed."""
+    goes_on = (
+        "After the reboot the installation goes on by itself."
+        if armed
+        else f"After the reboot, go on with: rocmdoctor resume {run}"
+    )
+    return f"\nDone so far. A reboot is needed: {why}.\n{goes_on}\nNext: sudo reboot"
+
+
+def undone_text(count: int, left: Mapping[str, str] | Iterable[tuple[str, str]], failed: str, folder: Path) -> str:
+    """A run was taken back."""
+    lines = [f"Taken back: {count} step{'' if count == 1 else 's'} of run {folder.name}."]
+    lines += [f"left as it is: {name}: {why}" for name, why in dict(left).items()]
+    if failed:
+        lines.append(f"✗ {failed}")
+        lines.append(f"Go on with: rocmdoctor undo {folder.name}")
+    return "\n".join(lines)
