@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from rocmdoctor.ops.registry import Operation
-from rocmdoctor.recipe.arguments import settle
-from rocmdoctor.recipe.names import FACTS, BadNameError, names_of, substitute
+from rocmdoctor.recipe.names import FACTS, BadNameError, UnknownNameError, names_of, substitute
 from rocmdoctor.recipe.together import together
 from rocmdoctor.recipe.values import (
     BadRecipeError,
@@ -36,11 +35,11 @@ __all__ = [
     "Release",
     "Stack",
     "Step",
+    "UnknownNameError",
     "Words",
     "load_recipe",
     "load_stack",
     "names_of",
-    "settle",
     "substitute",
     "together",
 ]

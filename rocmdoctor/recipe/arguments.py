@@ -8,8 +8,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from rocmdoctor.frozen import frozen
-from rocmdoctor.ops.arguments import BadArgumentError, Shape
-from rocmdoctor.ops.registry import Operation
+from rocmdoctor.ops.arguments import Shape
 from rocmdoctor.recipe.names import BadNameError, alone, used
 
 Path = tuple[str | int, ...]
@@ -33,14 +32,12 @@ def found(value: object) -> str:
 
 @frozen
 class Taking:
-    """How values are taken: `wrong` is told of each that cannot be.
+    """How values are taken: `wrong` is told of each that cannot be. `lists` are the names that have several words.
 
-    With `open`, a text that holds `${...}` passes as whatever is wanted, since what it will be is not known yet.
-    `lists` are the names that have several words.
+    A text that holds `${...}` passes as text of any shape and as a number: what it will be is not known yet.
     """
 
     wrong: Wrong
-    open: bool = False
     lists: Collection[str] = ()
 
     def take(self, kind: Any, value: Any, path: Path) -> Any:
@@ -55,56 +52,55 @@ class Taking:
         if origin is list:
             return self._list(get_args(kind)[0], value, path)
         if origin is dict:
-            return self._dict(get_args(kind)[1], value, path)
+            return self._dict(get_args(kind), value, path)
         return self._scalar(kind, value, path)
-
-    def _later(self, value: object) -> bool:
-        return self.open and isinstance(value, str) and "${" in value
 
     def _shaped(self, kind: Any, value: Any, path: Path) -> Any:
         base, *shapes = get_args(kind)
         taken = self.take(base, value, path)
-        if isinstance(taken, str) and not self._later(value):
+        if isinstance(taken, str) and not _later(value):
             for shape in shapes:
                 if isinstance(shape, Shape) and not shape.fits(taken):
                     self.wrong(path, taken, shape.wanted)
         return taken
 
     def _one_of(self, words: tuple[Any, ...], value: Any, path: Path) -> Any:
-        if value in words or self._later(value):
+        if value in words or _later(value):
             return str(value) if isinstance(value, str) else value
         self.wrong(path, value, "one of " + ", ".join(repr(word) for word in words))
         return value
 
     def _list(self, kind: Any, value: Any, path: Path) -> Any:
-        if self.open and alone(value):
+        if alone(value):
+            if alone(value) not in self.lists:
+                self.wrong(path, value, "a list, and this is one text; write [" + str(value) + "]")
             return str(value)
         if not isinstance(value, list | tuple):
             self.wrong(path, value, "a list")
             return value
         return [
-            str(item) if self.open and alone(item) in self.lists else self.take(kind, item, (*path, number))
+            str(item) if alone(item) in self.lists else self.take(kind, item, (*path, number))
             for number, item in enumerate(value)
         ]
 
-    def _dict(self, kind: Any, value: Any, path: Path) -> Any:
+    def _dict(self, kinds: tuple[Any, ...], value: Any, path: Path) -> Any:
         if not isinstance(value, Mapping):
             self.wrong(path, value, "a mapping")
             return value
-        return {str(key): self.take(kind, item, (*path, key)) for key, item in value.items()}
+        return {
+            self.take(kinds[0], key, (*path, key)): self.take(kinds[1], item, (*path, key))
+            for key, item in value.items()
+        }
 
     def _scalar(self, kind: Any, value: Any, path: Path) -> Any:
         if kind is str:
             return self._text(value, path)
-        if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
-            return value
-        # A quoted "8" in a file is a text; once names are filled in, nothing tells a text from a number any more.
-        if isinstance(value, str) and (getattr(value, "plain", False) or not self.open):
-            if kind is bool and value in _TRUTHS:
-                return _TRUTHS[value]
-            if kind is int and _WHOLE.fullmatch(value):
-                return int(value)
-        if not self._later(value):
+        plain = isinstance(value, str) and getattr(value, "plain", False)
+        if kind is bool and plain and value in _TRUTHS:
+            return _TRUTHS[value]
+        if kind is int and plain and _WHOLE.fullmatch(value):
+            return int(value)
+        if kind is not int or not _later(value):
             self.wrong(path, value, {bool: "true or false", int: "a whole number"}.get(kind, str(kind)))
         return value
 
@@ -118,6 +114,10 @@ class Taking:
         return str(value)
 
 
+def _later(value: object) -> bool:
+    return isinstance(value, str) and "${" in value
+
+
 def _used(text: str) -> list[str]:
     try:
         return list(used(text))
@@ -127,22 +127,3 @@ def _used(text: str) -> list[str]:
 
 def _without_none(kind: Any) -> Any:
     return next(part for part in get_args(kind) if part is not NoneType)
-
-
-def settle(operation: Operation, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments as the operation takes them, once no `${name}` is left in them. Raises BadArgumentError."""
-
-    def wrong(path: Path, value: object, wanted: str) -> None:
-        where = ".".join(str(part + 1) if isinstance(part, int) else part for part in path)
-        raise BadArgumentError(where, value, wanted)
-
-    for name, parameter in operation.parameters.items():
-        if parameter.required and name not in arguments:
-            raise BadArgumentError(name, None, f"given, and {operation.name} needs it")
-    taking = Taking(wrong)
-    settled = {}
-    for name, value in arguments.items():
-        if name not in operation.parameters:
-            raise BadArgumentError(name, value, f"an argument of {operation.name}")
-        settled[name] = taking.take(operation.parameters[name].kind, value, (name,))
-    return settled

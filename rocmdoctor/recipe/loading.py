@@ -89,7 +89,7 @@ def _release(model: ReleaseModel) -> Release:
 
 def _step(model: StepModel, page: Page, number: int, known: meaning.Known) -> Step:
     parameters = known.operations[model.uses].parameters
-    taking = Taking(lambda *_: None, open=True)
+    taking = Taking(lambda *_: None)
     return Step(
         id=model.id,
         uses=model.uses,

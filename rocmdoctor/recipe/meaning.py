@@ -73,8 +73,10 @@ def _arguments(page: Page, data: Mapping[str, Any], known: Known) -> Iterator[Pr
         path: Path = ("steps", number, "with")
         if isinstance(given, dict):
             yield from _of(page, operation, given, path, lists)
-        if operation.name == "run" and not (step.get("skip_if") or mapping(given).get("creates")):
-            said = "run needs 'skip_if' (a check) or 'creates' (a path), else it would run again each time"
+        if operation.name == "run" and not (
+            step.get("skip_if") or step.get("cures") or mapping(given).get("creates")
+        ):
+            said = "run needs 'skip_if' or 'cures' (checks), or 'creates' (a path): else it would run again each time"
             yield page.problem(("steps", number, "uses"), said)
 
 
@@ -86,7 +88,6 @@ def _of(
         lambda below, value, wanted: wrong.append(
             page.problem((*path, *below), f"found {found(value)}, wanted {wanted}")
         ),
-        open=True,
         lists=lists,
     )
     for name, value in given.items():

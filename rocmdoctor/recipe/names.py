@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rocmdoctor.recipe.values import Recipe, Release, Words
@@ -30,7 +31,11 @@ _TOKEN = re.compile(
 
 
 class BadNameError(Exception):
-    """A `$` that is none of `${name}` and `$$`, a name that is not known, or a list where one word must stand."""
+    """A `$` that is none of `${name}` and `$$`, or a list where one word must stand."""
+
+
+class UnknownNameError(BadNameError):
+    """A name that nothing says; its text is the name."""
 
 
 def used(text: str) -> Iterator[str]:
@@ -89,7 +94,7 @@ def _words(name: str, names: Mapping[str, Words]) -> Sequence[str] | None:
 def _text(text: str, names: Mapping[str, Words]) -> str:
     for name in used(text):
         if name not in names:
-            raise BadNameError(f"${{{name}}} is not known; known are {', '.join(sorted(names))}")
+            raise UnknownNameError(name)
         if not isinstance(names[name], str):
             raise BadNameError(
                 f"${{{name}}} has several words and must stand alone, found it in {text[:60]!r}"
@@ -98,10 +103,10 @@ def _text(text: str, names: Mapping[str, Words]) -> str:
 
 
 def names_of(recipe: Recipe, release: Release | None, facts: Mapping[str, Words]) -> dict[str, Words]:
-    """All names of a recipe for a chosen release. Raises BadNameError.
+    """All names of a recipe for a chosen release.
 
     A variable may use the facts, what the release says of itself, and the variables above it; those of the release come
-    first and stand in for the recipe's.
+    first and stand in for the recipe's. One that uses what is not known has no entry.
     """
     names: dict[str, Words] = dict(facts)
     if release is not None:
@@ -114,5 +119,6 @@ def names_of(recipe: Recipe, release: Release | None, facts: Mapping[str, Words]
 def _add(names: dict[str, Words], variables: Mapping[str, Words], but: Collection[str]) -> None:
     for name, value in variables.items():
         if name not in but:
-            made = substitute(value, names)
-            names[name] = made if isinstance(made, str) else tuple(made)
+            with suppress(UnknownNameError):
+                made = substitute(value, names)
+                names[name] = made if isinstance(made, str) else tuple(made)

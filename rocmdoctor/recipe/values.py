@@ -47,6 +47,16 @@ class BadRecipeError(Exception):
         )
         super().__init__("\n".join(map(str, self.problems)))
 
+    @property
+    def where(self) -> str:
+        """The place of the first."""
+        return str(self.problems[0].place)
+
+    @property
+    def message(self) -> str:
+        """Everything but the place of the first."""
+        return str(self).removeprefix(f"{self.where}: ")
+
 
 @frozen
 class Fits:
