@@ -245,6 +245,23 @@ class DeviceRules(Fact):
 
 
 @frozen
+class Udev(Fact):
+    """`running`: udev gives device nodes their owners here. In containers it does not run."""
+
+    running: bool
+
+    @classmethod
+    def queries(cls) -> Mapping[str, Query]:
+        # systemd src/shared/udev-util.c (udev_available) asks the same.
+        return {"control": Stat("/run/udev/control")}
+
+    @classmethod
+    def parse(cls, ev: Evidence) -> Udev:
+        ev.text("control", absent="")
+        return cls(ev["control"].ok)
+
+
+@frozen
 class Wsl(Fact):
     """The bridge to the GPU under the Windows Subsystem for Linux."""
 

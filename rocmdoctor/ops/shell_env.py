@@ -94,7 +94,8 @@ def _in_home(ground: Ground, name: str) -> str:
     return f"{ground.person.home.rstrip('/')}/{name}"
 
 
-def _asks(ground: Ground, **_: object) -> Iterator[Query]:
+def shell_questions(ground: Ground, **_: object) -> Iterator[Query]:
+    """What must be asked before variables can be written."""
     yield from file_questions(_in_home(ground, ENV_FILE))
     for name in (".bashrc", ".zshrc", *_LOGIN):
         yield Stat(_in_home(ground, name))
@@ -141,7 +142,7 @@ def _login_file(ground: Ground) -> str | None:
 # ---------------------------------------------------------------- the operation
 
 
-@operation("shell.env", asks=_asks)
+@operation("shell.env", asks=shell_questions)
 def shell_env(
     ground: Ground,
     *,

@@ -9,8 +9,8 @@ from rocmdoctor.facts.access import DeviceNodes, DeviceRules, Udev
 from rocmdoctor.facts.base import UnknownError
 from rocmdoctor.facts.boot import Booted
 from rocmdoctor.facts.dpkg import Dpkg
-from rocmdoctor.facts.gpus import Gpus
-from rocmdoctor.facts.hip import Compilers, CxxHeaders
+from rocmdoctor.facts.gpus import Gpus, GpuTable
+from rocmdoctor.facts.hip import Compilers, CxxHeaders, Looked
 from rocmdoctor.facts.own import OWN_RULES, OwnExports
 from rocmdoctor.facts.pci import PciDisplays
 from rocmdoctor.facts.rocm import RocmFolders, RocmInstalls
@@ -65,9 +65,18 @@ def _off_path(known: Known) -> bool:
     folder = rocm_bin(known)
     if folder is None:
         return False
+    if folder in known.get(OwnExports).folders:
+        # It is there because our own file adds it, and needed as before.
+        return True
+    found = dict(known.get(Looked).places).get("hipcc on PATH", "")
     path = known.get(Environment).values.get("PATH", "").split(":")
-    # What our own file adds is still needed.
-    return folder not in path or folder in known.get(OwnExports).folders
+    return folder not in path and f"{found}/bin" != folder
+
+
+def _supported(known: Known) -> bool:
+    targets = known.get(GpuTable).targets
+    gpus = known.get(Gpus).discrete
+    return bool(gpus) and all((t := targets.get(g.gfx or "")) is not None and t.official for g in gpus)
 
 
 def _chooses_devices(known: Known) -> bool:
@@ -75,7 +84,9 @@ def _chooses_devices(known: Known) -> bool:
     own = known.get(OwnExports).path
     set_in = {a.name for a in (files.assignments if files else ()) if a.file != own}
     here = set(known.get(Environment).values)
-    return bool({"HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"} & (here | set_in) or "ROCR_VISIBLE_DEVICES" in set_in)
+    return bool(
+        {"HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"} & (here | set_in) or "ROCR_VISIBLE_DEVICES" in set_in
+    )
 
 
 TRAITS: Mapping[str, Trait] = {
@@ -89,6 +100,7 @@ TRAITS: Mapping[str, Trait] = {
         "a GPU of the RDNA families",
         lambda k: any((g.gfx or "").startswith("gfx1") for g in k.get(Gpus).discrete),
     ),
+    "supported-gpu": Trait("discrete GPUs that ROCm supports", _supported),
     "nvidia-gpu": Trait("an NVIDIA GPU", lambda k: bool(k.get(PciDisplays).nvidia)),
     "nvcc": Trait("NVIDIA's compiler nvcc", lambda k: k.get(Compilers).nvcc is not None),
     "container": Trait("a container around it", lambda k: k.get(Inside).container is not None),
@@ -100,7 +112,9 @@ TRAITS: Mapping[str, Trait] = {
     "gpu-udev-rules": Trait("udev rules for GPUs that are not rocmdoctor's", _foreign_rules),
     "closed-gpu-nodes": Trait("device nodes of GPUs that are not open to group render", _closed_nodes),
     "amd-rocm": Trait("a ROCm of AMD's own below /opt", _amd_rocm),
-    "gcc-without-headers": Trait("a GCC that clang picks and whose C++ headers are missing", _without_headers),
+    "gcc-without-headers": Trait(
+        "a GCC that clang picks and whose C++ headers are missing", _without_headers
+    ),
     "rocm-off-path": Trait("a ROCm whose programs are not on PATH", _off_path),
     "device-choice": Trait("variables of the user's that already choose among GPUs", _chooses_devices),
     "packaged-kernel": Trait("a running kernel from a package", _packaged_kernel),

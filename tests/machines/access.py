@@ -28,6 +28,7 @@ def nodes(spec: Spec) -> Answers:
         "access:/dev/kfd": text("read-write") if spec.gpus else ABSENT,
         "stat:/dev/dri/renderD128": ABSENT,
         "glob:/etc/udev/rules.d/*.rules": files({}),
+        "stat:/run/udev/control": text("socket 0600 root root"),
         "list:/usr/src": text(f"linux-headers-{spec.kernel}/\n"),
         "stat:/usr/lib/wsl/lib/libdxcore.so": ABSENT,
     }

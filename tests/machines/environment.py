@@ -25,6 +25,7 @@ def shell_files(spec: Spec) -> Answers:
     answers[f"read:{home}/.bashrc"] = text("\n\n    \nexport\n\n")
     answers[f"read:{home}/.profile"] = text("\n\n")
     answers[f"read:{home}/.config/rocmdoctor/env.sh"] = ABSENT
+    answers[f"glob:{home}/.config/rocmdoctor/env.sh"] = ABSENT
     answers[f"glob:{home}/.config/environment.d/*.conf"] = ABSENT
     answers["read:/etc/environment"] = text("\n")
     answers["read:/etc/bash.bashrc"] = text("\n\n\n")

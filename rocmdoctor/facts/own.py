@@ -1,0 +1,51 @@
+"""What rocmdoctor itself has put on a machine, as far as plans must tell it from the work of others."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from typing import ClassVar
+
+from rocmdoctor.facts.base import Evidence, Fact
+from rocmdoctor.facts.host import home_of
+from rocmdoctor.frozen import frozen
+from rocmdoctor.model import Env, Glob, Query
+
+ENV_FILE = ".config/rocmdoctor/env.sh"
+OWN_RULES = "/etc/udev/rules.d/70-rocmdoctor.rules"
+
+
+@frozen
+class OwnExports(Fact):
+    """Our file of exports, which sets `variables` and adds `folders` to PATH. `path` is None when no home is known."""
+
+    path: str | None
+    variables: tuple[str, ...]
+    folders: tuple[str, ...]
+
+    templates: ClassVar[tuple[str, ...]] = (f"glob:<HOME>/{ENV_FILE}",)
+
+    @classmethod
+    def queries(cls) -> Mapping[str, Query]:
+        return {"HOME": Env(("HOME",))}
+
+    @classmethod
+    def follow_up(cls, ev: Evidence) -> Mapping[str, Query]:
+        path = _path(ev)
+        # As a pattern, so that it is asked under a name of its own: others read other lines of it.
+        keep = r"^export [A-Za-z_][A-Za-z0-9_]*(?==)|^\*:/[^\n]{1,300}:\*\) ;;$"
+        return {"file": Glob(path, keep=keep)} if path else {}
+
+    @classmethod
+    def parse(cls, ev: Evidence) -> OwnExports:
+        path = _path(ev)
+        text = ev.files("file").get(path, "") if path and "file" in ev else ""
+        names = re.findall(r"^export (\w+)$", text, re.MULTILINE)
+        folders = [shlex.split(f) for f in re.findall(r"^\*:(.*):\*\) ;;$", text, re.MULTILINE)]
+        return cls(path, tuple(names), tuple(f[0] for f in folders if f))
+
+
+def _path(ev: Evidence) -> str | None:
+    home = home_of(ev)
+    return f"{home.rstrip('/')}/{ENV_FILE}" if home else None
