@@ -93,24 +93,31 @@ def recipe_files(folder: Path) -> list[Path]:
 
 
 def read_recipes(files: Iterable[Path], check_ids: Collection[str] | None = None) -> Recipes:
-    """The recipes and stacks in files; those in a folder `stacks` are stacks. Raises BadRecipeError."""
-    from rocmdoctor.recipe import BadRecipeError, load_recipe, load_stack, together  # noqa: PLC0415 - checks need none
+    """The recipes and stacks in files, beside each other. Raises BadRecipeError."""
+    from rocmdoctor.recipe import BadRecipeError, together  # noqa: PLC0415 - checks need none
 
-    recipes: list[Recipe] = []
-    stacks: list[Stack] = []
+    read, wrong = parse_recipes(files, check_ids)
+    if wrong:
+        raise BadRecipeError(wrong)
+    return together(read)
+
+
+def parse_recipes(
+    files: Iterable[Path], check_ids: Collection[str] | None = None
+) -> tuple[list[Recipe | Stack], list[Problem]]:
+    """What is in files, each by itself, and all that is wrong in the others. Those in a folder `stacks` are stacks."""
+    from rocmdoctor.recipe import BadRecipeError, load_recipe, load_stack  # noqa: PLC0415
+
+    read: list[Recipe | Stack] = []
     wrong: list[Problem] = []
     for path in files:
         try:
             text = _recipe_text(path)
-            if path.parent.name == "stacks":
-                stacks.append(load_stack(text, str(path)))
-            else:
-                recipes.append(load_recipe(text, str(path), check_ids))
+            is_stack = path.parent.name == "stacks"
+            read.append(load_stack(text, str(path)) if is_stack else load_recipe(text, str(path), check_ids))
         except BadRecipeError as error:
             wrong += error.problems
-    if wrong:
-        raise BadRecipeError(wrong)
-    return together(recipes, stacks)
+    return read, wrong
 
 
 def _recipe_text(path: Path) -> str:

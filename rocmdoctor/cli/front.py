@@ -8,7 +8,8 @@ VERBS = {
     "undo": "take an installation back",
     "history": "what was installed here, when, and how it ended",
     "collect": "save what can be asked of this machine, to be judged elsewhere",
-    "list": "what this release knows: checks, gpus",
+    "list": "what this release knows: checks, gpus, recipes, stacks",
+    "recipe": "check recipes of your own before they are used",
     "completion": "shell completion for bash, zsh and fish",
 }
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from rocmdoctor.cli.options import json_option
+from rocmdoctor.cli.options import content_option, json_option
 from rocmdoctor.reports.envelope import envelope
 
 
@@ -17,6 +18,9 @@ def command() -> None:
     \b
     rocmdoctor list checks           every check, its fault and what it waits for
     rocmdoctor list gpus gfx90a      GPUs by product, target or device id
+    rocmdoctor list recipes          what can be installed
+    rocmdoctor list stacks           recipes that belong together
+    rocmdoctor list operations       what a step of a recipe can do
     """
 
 
@@ -116,4 +120,81 @@ def gpus(wanted: str, as_json: bool) -> int:
         "family": "family",
     }
     _show("gpus", rows, columns, as_json=as_json)
+    return 0
+
+
+@command.command("recipes")
+@content_option
+@json_option
+def recipes(content: tuple[Path, ...], as_json: bool) -> int:
+    """What can be installed, with the versions that there are.
+
+    \b
+    rocmdoctor list recipes
+    rocmdoctor recipe show rocm     one of them, in full
+    """
+    from rocmdoctor.cli.recipe import recipes as all_recipes
+
+    rows = [
+        {
+            "id": recipe.id,
+            "title": recipe.title,
+            "releases": [release.version for release in recipe.releases],
+            "after": list(recipe.after),
+            "path": recipe.path,
+        }
+        for recipe in all_recipes(content).recipes.values()
+    ]
+    if not as_json:
+        rows = [{**row, "releases": " ".join(row["releases"])} for row in rows]
+    _show(
+        "recipes",
+        rows,
+        {"id": "recipe", "title": "what is there afterwards", "releases": "releases"},
+        as_json=as_json,
+    )
+    return 0
+
+
+@command.command("stacks")
+@content_option
+@json_option
+def stacks(content: tuple[Path, ...], as_json: bool) -> int:
+    """Recipes that belong together, under one name.
+
+    \b
+    rocmdoctor list stacks
+    """
+    from rocmdoctor.cli.recipe import recipes as all_recipes
+    from rocmdoctor.reports.recipe_text import stack_data
+
+    rows = [stack_data(stack) for stack in all_recipes(content).stacks.values()]
+    if not as_json:
+        rows = [
+            {**row, "recipes": " ".join(row["recipes"]), "default": "default" if row["default"] else ""}
+            for row in rows
+        ]
+    columns = {"id": "stack", "title": "what is there afterwards", "recipes": "recipes", "default": ""}
+    _show("stacks", rows, columns, as_json=as_json)
+    return 0
+
+
+@command.command("operations")
+@json_option
+def operations(as_json: bool) -> int:
+    """What a step of a recipe can do; the reference page tells their arguments.
+
+    \b
+    rocmdoctor list operations
+    """
+    from rocmdoctor.ops import all_operations
+
+    rows = [
+        {"name": item.name, "says": item.says, "arguments": list(item.parameters)}
+        for item in all_operations().values()
+    ]
+    if not as_json:
+        rows = [{**row, "arguments": " ".join(row["arguments"])} for row in rows]
+    columns = {"name": "operation", "says": "what it does", "arguments": "arguments"}
+    _show("operations", rows, columns, as_json=as_json)
     return 0

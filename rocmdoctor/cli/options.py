@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -24,6 +25,14 @@ deep_option: Decorator = click.option(
     "--deep",
     is_flag=True,
     help="Also ask the environment's own Python: import torch, one product on each GPU.",
+)
+
+content_option: Decorator = click.option(
+    "--content",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="DIR",
+    help="A folder with recipes/ and checks/ of your own.",
 )
 
 

@@ -9,12 +9,11 @@ from rocmdoctor.recipe.graph import circles
 from rocmdoctor.recipe.values import BadRecipeError, Place, Problem, Recipe, Recipes, Stack
 
 
-def together(recipes: Iterable[Recipe], stacks: Iterable[Stack] = ()) -> Recipes:
+def together(items: Iterable[Recipe | Stack]) -> Recipes:
     """All of them by id. Raises BadRecipeError."""
     wrong: list[Problem] = []
     by_id: dict[str, Recipe | Stack] = {}
-    everything: list[Recipe | Stack] = [*recipes, *stacks]
-    for item in everything:
+    for item in items:
         taken = by_id.setdefault(item.id, item)
         if taken is not item:
             wrong.append(
