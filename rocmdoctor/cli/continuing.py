@@ -23,7 +23,9 @@ def resume(number: int | None, *, reboot: bool, as_json: bool) -> int:
     """The exit code of the run."""
     found = _chosen(number, places.UNFINISHED, "has not ended")
     if found.state == "undoing":
-        raise click.UsageError(f"run {found.number} is being taken back: go on with 'rocmdoctor undo {found.number}'")
+        raise click.UsageError(
+            f"run {found.number} is being taken back: go on with 'rocmdoctor undo {found.number}'"
+        )
     return _hand("resume", found, {"reboot": reboot, "json": as_json})
 
 
@@ -32,9 +34,15 @@ def undo(number: int | None, *, yes: bool, force: bool, as_json: bool) -> int:
     found = _chosen(number, ("done", "empty", *places.UNFINISHED), "can be taken back")
     if not yes:
         if as_json or not sys.stdin.isatty():
-            message = f"there is no terminal to ask on; to agree beforehand: rocmdoctor undo {found.number} --yes"
+            message = (
+                f"there is no terminal to ask on; to agree beforehand: rocmdoctor undo {found.number} --yes"
+            )
             if as_json:
-                click.echo(envelope("undo", "error", DECLINED, {}, [{"code": "declined", "message": message, "where": ""}]))
+                click.echo(
+                    envelope(
+                        "undo", "error", DECLINED, {}, [{"code": "declined", "message": message, "where": ""}]
+                    )
+                )
             else:
                 click.echo(f"rocmdoctor: {message}", err=True)
             return DECLINED
@@ -88,7 +96,19 @@ def _hand(verb: str, found: Past, more: dict[str, Any]) -> int:
         python = root_python()
     except NoRootError as error:
         raise click.UsageError(str(error)) from error
-    argv = [*before, python, "-I", "-B", str(start), verb, "--state", str(state), "--options", json.dumps(options), str(found.number)]
+    argv = [
+        *before,
+        python,
+        "-I",
+        "-B",
+        str(start),
+        verb,
+        "--state",
+        str(state),
+        "--options",
+        json.dumps(options),
+        str(found.number),
+    ]
     return waited(argv, b"")
 
 
@@ -98,7 +118,9 @@ def _start_of(state: Path, found: Past) -> Path:
     start = state / "versions" / name / "start.py"
     places.trusted(start)
     if os.sep in name or not start.is_file():
-        raise click.UsageError(f"{start} is not there, so run {found.number} cannot be gone on with; begin a new one")
+        raise click.UsageError(
+            f"{start} is not there, so run {found.number} cannot be gone on with; begin a new one"
+        )
     return start
 
 
@@ -108,14 +130,24 @@ def _start_of(state: Path, found: Past) -> Path:
 def show_history(number: int | None, *, as_json: bool) -> int:
     """All runs, or the steps of one."""
     if number is not None:
-        return _one(_chosen(number, ("done", "undone", "empty", "unreadable", *places.UNFINISHED), "is there"), as_json=as_json)
+        return _one(
+            _chosen(number, ("done", "undone", "empty", "unreadable", *places.UNFINISHED), "is there"),
+            as_json=as_json,
+        )
     rows = [_row(one) for one in history.past()]
     if as_json:
         click.echo(envelope("history", "ok", 0, {"runs": rows}))
         return 0
     for row in rows:
-        words = [f"{row['run']:>4}", row["began"][:16].replace("T", " "), f"{row['state']:<11}", " ".join(row["targets"]) or "default stack"]
-        click.echo("  ".join([*words, ", ".join(row["gfx"]), f"verified: {row['verified']}", row["says"]]).rstrip())
+        words = [
+            f"{row['run']:>4}",
+            row["began"][:16].replace("T", " "),
+            f"{row['state']:<11}",
+            " ".join(row["targets"]) or "default stack",
+        ]
+        click.echo(
+            "  ".join([*words, ", ".join(row["gfx"]), f"verified: {row['verified']}", row["says"]]).rstrip()
+        )
     if not rows:
         click.echo("Nothing was installed with rocmdoctor on this machine yet. Next: rocmdoctor plan")
     return 0

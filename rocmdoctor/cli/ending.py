@@ -44,7 +44,11 @@ class Ending:
         """Shows the steps as they run."""
         from rocmdoctor.applying.progress import Progress
 
-        return Progress(sys.stderr, width=self._options.width, terminal=not self._options.unattended and sys.stderr.isatty())
+        return Progress(
+            sys.stderr,
+            width=self._options.width,
+            terminal=not self._options.unattended and sys.stderr.isatty(),
+        )
 
     # ------------------------------------------------------------ verify
 
@@ -66,11 +70,15 @@ class Ending:
         """All steps are done. 1 when a check that the recipes name fails."""
         code = 1 if report.wrong else 0
         then = tuple(dict.fromkeys(a.then for a in plan.actions if a.then and a.id in outcome.done))
-        problems = [{"code": "check-failed", "message": f"{name}: {why}", "where": name} for name, why in report.wrong]
+        problems = [
+            {"code": "check-failed", "message": f"{name}: {why}", "where": name} for name, why in report.wrong
+        ]
         if self._options.json:
             data = {**self._data(plan, folder), "verified": report.state, "then": list(then)}
             return self._envelope("findings" if report.wrong else "ok", code, data, problems)
-        self._print(done_text(plan, len(outcome.done), report.state, report.wrong, report.unknown, then, folder.name))
+        self._print(
+            done_text(plan, len(outcome.done), report.state, report.wrong, report.unknown, then, folder.name)
+        )
         return code
 
     def stopped_at(self, plan: Plan, folder: Path, outcome: Outcome) -> int:
@@ -79,7 +87,10 @@ class Ending:
         if self._options.json:
             problem = {"code": outcome.state, "message": outcome.message, "where": outcome.action}
             return self._envelope("error", code, self._data(plan, folder), [problem])
-        self._print(stopped_text(outcome.state, outcome.action, outcome.message, folder, self._options.unattended), error=True)
+        self._print(
+            stopped_text(outcome.state, outcome.action, outcome.message, folder, self._options.unattended),
+            error=True,
+        )
         return code
 
     def waiting_for_reboot(self, plan: Plan, folder: Path, outcome: Outcome, *, armed: bool) -> int:
@@ -116,13 +127,25 @@ class Ending:
 
     def _data(self, plan: Plan, folder: Path) -> dict[str, Any]:
         state = journal.state(journal.read(folder / journal.FILE))
-        words = {**dict.fromkeys(state.done, "done"), **dict.fromkeys(state.skipped, "skipped"), **dict.fromkeys(state.failed, "failed")}
+        words = {
+            **dict.fromkeys(state.done, "done"),
+            **dict.fromkeys(state.skipped, "skipped"),
+            **dict.fromkeys(state.failed, "failed"),
+        }
         data = data_of_plan(plan)
-        steps = [{**step, "state": words.get(step["id"], "begun" if step["id"] in state.begun else "open")} for step in data["steps"]]
+        steps = [
+            {**step, "state": words.get(step["id"], "begun" if step["id"] in state.begun else "open")}
+            for step in data["steps"]
+        ]
         return {**data, "steps": steps, "run": folder.name}
 
     def _envelope(
-        self, status: str, code: int, data: Mapping[str, Any], errors: list[dict[str, str]], verb: str = "install"
+        self,
+        status: str,
+        code: int,
+        data: Mapping[str, Any],
+        errors: list[dict[str, str]],
+        verb: str = "install",
     ) -> int:
         sys.stdout.write(envelope(verb, status, code, data, errors) + "\n")
         return code

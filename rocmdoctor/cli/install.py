@@ -17,7 +17,9 @@ from rocmdoctor.cli.options import json_option
 @planning_options
 @click.option("-y", "--yes", is_flag=True, help="Agree to everything but removals and reboots.")
 @click.option("--allow-remove", is_flag=True, help="Agree to the removals that the plan names.")
-@click.option("--reboot", is_flag=True, help="Agree to reboots; the installation goes on after them by itself.")
+@click.option(
+    "--reboot", is_flag=True, help="Agree to reboots; the installation goes on after them by itself."
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Only show the plan; the same as 'rocmdoctor plan'.")
 @json_option
 def command(

@@ -109,9 +109,7 @@ def _show(drawn: Drawn, wanted: Wanted) -> None:
 def say_refused(verb: str, refused: tuple[Refusal, ...], wanted: Wanted, *, as_json: bool) -> int:
     """Why nothing is planned."""
     if as_json:
-        errors = [
-            {"code": r.code, "message": f"{r.says}. {r.instead}", "where": r.where} for r in refused
-        ]
+        errors = [{"code": r.code, "message": f"{r.says}. {r.instead}", "where": r.where} for r in refused]
         click.echo(envelope(verb, "error", FIT, {}, errors))
     else:
         width, paint = style(no_color=wanted.no_color)
@@ -132,7 +130,9 @@ def _save(path: Path, plan: Plan) -> None:
 def install(targets: tuple[str, ...], wanted: Wanted, consent: Consent, *, as_json: bool) -> int:
     """Plans, shows, asks, and starts the runner."""
     try:
-        drawn = _of_file(Path(targets[0]), wanted) if _is_file(targets) else _draw(targets, wanted, None, None)
+        drawn = (
+            _of_file(Path(targets[0]), wanted) if _is_file(targets) else _draw(targets, wanted, None, None)
+        )
     except RefusedError as refused:
         return say_refused("install", refused.refusals, wanted, as_json=as_json)
     plan = drawn.plan
@@ -157,15 +157,21 @@ def _is_file(targets: tuple[str, ...]) -> bool:
 def _of_file(path: Path, wanted: Wanted) -> Drawn:
     """The plan of a file, as far as this machine is still as it was planned for. Raises RefusedError."""
     if wanted.arch or wanted.rocm_source or wanted.no_root:
-        raise click.UsageError(f"{path} is a plan already made; --arch, --rocm-source and --no-root belong to 'plan'")
+        raise click.UsageError(
+            f"{path} is a plan already made; --arch, --rocm-source and --no-root belong to 'plan'"
+        )
     try:
         planned = plan_from_text(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise click.UsageError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
-        raise PlacedError(str(path), "is not UTF-8 text; a plan is the JSON that 'rocmdoctor plan -o FILE' writes") from None
+        raise PlacedError(
+            str(path), "is not UTF-8 text; a plan is the JSON that 'rocmdoctor plan -o FILE' writes"
+        ) from None
     except PlanFileError as error:
-        raise PlacedError(error.where, f"{error.place}: found {error.found}, wanted {error.wanted}".removeprefix(": ")) from error
+        raise PlacedError(
+            error.where, f"{error.place}: found {error.found}, wanted {error.wanted}".removeprefix(": ")
+        ) from error
     request = planned.request
     kitchen = Kitchen(wanted.content)
     drawn = kitchen.draw(request, _taken("/", wanted), person_here(), ask_here(wanted.patience))
@@ -184,7 +190,9 @@ def _of_file(path: Path, wanted: Wanted) -> Drawn:
 
 def _all_in_place(drawn: Drawn, wanted: Wanted, *, as_json: bool) -> int:
     """Nothing to do: the checks that the recipes name are judged from the answers that are there."""
-    wrong = [v for v in drawn.diagnosis.verdicts if v.id in drawn.plan.verify and v.status in ("fail", "broken")]
+    wrong = [
+        v for v in drawn.diagnosis.verdicts if v.id in drawn.plan.verify and v.status in ("fail", "broken")
+    ]
     code = 1 if wrong else 0
     if as_json:
         data = {**data_of_plan(drawn.plan), "verified": _last_verified(drawn.plan)}
@@ -215,7 +223,9 @@ def _way_to_root(plan: Plan) -> list[str] | None:
         root_python()
         return sudo(asks=sys.stdin.isatty(), steps=needing)
     except NoRootError as error:
-        instead = f"An administrator can do it: {command_of(plan.request)}. What needs no root: add --no-root."
+        instead = (
+            f"An administrator can do it: {command_of(plan.request)}. What needs no root: add --no-root."
+        )
         raise RefusedError(Refusal("no-root", str(error), instead)) from error
 
 
@@ -230,7 +240,12 @@ def _agreed(plan: Plan, consent: Consent, *, as_json: bool) -> dict[str, bool] |
     terminal = sys.stdin.isatty() and not as_json
     reboots = any(isinstance(action.do, Reboot) for action in plan.actions)
     if consent.yes and cost.removes and not consent.allow_remove:
-        _declined(plan, f"--yes agrees to no removal, and {', '.join(cost.removes)} would go", "--yes --allow-remove", as_json=as_json)
+        _declined(
+            plan,
+            f"--yes agrees to no removal, and {', '.join(cost.removes)} would go",
+            "--yes --allow-remove",
+            as_json=as_json,
+        )
         return None
     if not consent.yes:
         if not terminal:
@@ -243,7 +258,9 @@ def _agreed(plan: Plan, consent: Consent, *, as_json: bool) -> dict[str, bool] |
             return None
     reboot = consent.reboot
     if reboots and not reboot and terminal and not consent.yes:
-        reboot = click.confirm("Reboot by itself when it is needed, and go on after it?", default=False, err=True)
+        reboot = click.confirm(
+            "Reboot by itself when it is needed, and go on after it?", default=False, err=True
+        )
     return {"reboot": reboot}
 
 
@@ -259,7 +276,9 @@ def _declined(plan: Plan, why: str, options: str, *, as_json: bool) -> None:
 # ---------------------------------------------------------------- start
 
 
-def _start(plan: Plan, wanted: Wanted, agreed: dict[str, bool], before: list[str] | None, *, as_json: bool) -> int:
+def _start(
+    plan: Plan, wanted: Wanted, agreed: dict[str, bool], before: list[str] | None, *, as_json: bool
+) -> int:
     from rocmdoctor.applying import places
     from rocmdoctor.cli.runner import begin_here
 

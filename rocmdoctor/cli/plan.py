@@ -16,8 +16,17 @@ from rocmdoctor.cli.options import json_option, root_option
 )
 @click.argument("targets", nargs=-1, metavar="[TARGET...]")
 @planning_options
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Also write the plan here, to be installed later.")
-@click.option("--snapshot", type=click.Path(path_type=Path, dir_okay=False), help="Plan for a machine saved with 'rocmdoctor collect'.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the plan here, to be installed later.",
+)
+@click.option(
+    "--snapshot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Plan for a machine saved with 'rocmdoctor collect'.",
+)
 @root_option
 @json_option
 def command(

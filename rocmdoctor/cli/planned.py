@@ -52,7 +52,7 @@ class Kitchen:
             raise PlacedError(error.where, error.message) from error
         except ContentError as error:
             raise PlacedError(error.where, str(error)) from error
-        self.book = Cookbook(found.recipes, found.stacks, all_operations())
+        self.book = Cookbook(found, all_operations())
 
     def known(self, snapshot: Snapshot) -> Known:
         """The facts of a snapshot."""

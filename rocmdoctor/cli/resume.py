@@ -7,7 +7,9 @@ import click
 from rocmdoctor.cli.options import json_option
 
 
-@click.command(name="resume", epilog="Exit codes: those of 'rocmdoctor install'; 2 when there is nothing to go on with.")
+@click.command(
+    name="resume", epilog="Exit codes: those of 'rocmdoctor install'; 2 when there is nothing to go on with."
+)
 @click.argument("run", type=int, required=False)
 @click.option("--reboot", is_flag=True, help="Agree to reboots from here on.")
 @json_option

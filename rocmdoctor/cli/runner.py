@@ -44,7 +44,9 @@ class Options:
     @classmethod
     def of(cls, raw: Any, **more: Any) -> Options:
         """From decoded JSON; keys that this release does not know are ignored."""
-        known = {k: v for k, v in raw.items() if k in cls.__dataclass_fields__} if isinstance(raw, dict) else {}
+        known = (
+            {k: v for k, v in raw.items() if k in cls.__dataclass_fields__} if isinstance(raw, dict) else {}
+        )
         return cls(**{**known, **more})
 
 
@@ -144,7 +146,9 @@ def undo(state: Path, number: int, options: Options) -> int:
     plan = history.read_plan(folder)
     with locked(state):
         unit_of = _Unit(state, folder)
-        outcome = take_back(plan, folder, person=_entry(plan), show=Ending(options).progress, force=options.force)
+        outcome = take_back(
+            plan, folder, person=_entry(plan), show=Ending(options).progress, force=options.force
+        )
         unit_of.disarm()
         return Ending(options).undone(plan, folder, outcome)
 

@@ -51,7 +51,7 @@ SHA256 = Shape("64 hexadecimal digits (sha256)", r"[0-9a-f]{64}")
 FINGERPRINT = Shape("a key fingerprint of 40 hexadecimal digits", r"[0-9A-F]{40}")
 VARIABLE = Shape("the name of an environment variable", r"[A-Za-z_][A-Za-z0-9_]*")
 MODE = Shape("an octal mode such as '0644', not writable for everybody", r"0?[0-7][0-57][0-57]")
-KERNEL_PARAMETER = Shape("one kernel parameter", r"[A-Za-z0-9_.]+(?:=[A-Za-z0-9_.,:+/-]+)?")
+KERNEL_PARAMETER = Shape("one kernel parameter", r"[A-Za-z0-9_.]+(?:=[A-Za-z0-9_.,:+/=-]+)?")
 
 Package = Annotated[str, PACKAGE]
 AbsolutePath = Annotated[str, ABSOLUTE]

@@ -35,7 +35,8 @@ def fitting(name: str, kind: Any, value: Any) -> Any:
         return [fitting(f"{name}.{n}", inner[0], item) for n, item in enumerate(value, 1)]
     if origin is dict and isinstance(value, Mapping):
         return {
-            fitting(name, inner[0], key): fitting(f"{name}.{key}", inner[1], item) for key, item in value.items()
+            fitting(name, inner[0], key): fitting(f"{name}.{key}", inner[1], item)
+            for key, item in value.items()
         }
     return _plain(name, kind, value)
 

@@ -34,9 +34,11 @@ def choose(
     if found is not None:
         return found, Choice(found.version, found.source, others)
     reasons = "; ".join(f"{name}: {why}" for name, why in others.items())
-    raise RefusedError(Refusal(
-        "no-release",
-        f"no release of {recipe.id} is for this machine: {reasons}",
-        f"'rocmdoctor recipe show {recipe.id}' shows what each release is for.",
-        recipe.path,
-    ))
+    raise RefusedError(
+        Refusal(
+            "no-release",
+            f"no release of {recipe.id} is for this machine: {reasons}",
+            f"'rocmdoctor recipe show {recipe.id}' shows what each release is for.",
+            recipe.path,
+        )
+    )

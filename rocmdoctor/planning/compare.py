@@ -23,8 +23,12 @@ def differences(planned: Plan, now: Plan) -> list[str]:
     if planned.person != now.person:
         found.insert(0, f"it was planned for {planned.person.name}, and this is {now.person.name}")
     if not found and [_bare(a) for a in planned.actions] != [_bare(a) for a in now.actions]:
-        steps = [a.id for a in (*planned.actions, *now.actions) if a not in planned.actions or a not in now.actions]
-        return [f"its steps are not those that this release plans ({', '.join(dict.fromkeys(steps))}): it was edited, or made by another release"]
+        steps = [
+            a.id for a in (*planned.actions, *now.actions) if a not in planned.actions or a not in now.actions
+        ]
+        return [
+            f"its steps are not those that this release plans ({', '.join(dict.fromkeys(steps))}): it was edited, or made by another release"
+        ]
     if len(found) > _SHOWN:
         found[_SHOWN:] = [f"and {len(found) - _SHOWN} more"]
     return found

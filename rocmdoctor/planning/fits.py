@@ -15,7 +15,9 @@ from rocmdoctor.ops.traits import TRAITS, has
 from rocmdoctor.recipe import Fits
 
 
-def misfit(fits: Fits, known: Known, gfx: tuple[str, ...], rocm: str | None = None, python: str | None = None) -> str | None:
+def misfit(
+    fits: Fits, known: Known, gfx: tuple[str, ...], rocm: str | None = None, python: str | None = None
+) -> str | None:
     """Why it is not for this machine, None when it is. What cannot be told does not fit, and is said."""
     return next(
         (

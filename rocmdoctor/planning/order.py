@@ -13,7 +13,9 @@ class NoSuchTargetError(Exception):
     """A target that is neither a recipe nor a stack."""
 
 
-def wanted(targets: tuple[str, ...], recipes: Mapping[str, Recipe], stacks: Mapping[str, Stack]) -> tuple[str, ...]:
+def wanted(
+    targets: tuple[str, ...], recipes: Mapping[str, Recipe], stacks: Mapping[str, Stack]
+) -> tuple[str, ...]:
     """The recipes that targets mean, each once, in the order of their `after`. No target means the default stack.
 
     Raises NoSuchTargetError with did-you-mean.

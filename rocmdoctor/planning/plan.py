@@ -18,20 +18,19 @@ from rocmdoctor.ops.ground import Ground
 from rocmdoctor.ops.registry import Operation
 from rocmdoctor.planning.binding import bind
 from rocmdoctor.planning.choose import choose
+from rocmdoctor.planning.facts import facts_of
 from rocmdoctor.planning.fits import misfit
-from rocmdoctor.planning.names import names_of
 from rocmdoctor.planning.order import NoSuchTargetError, steps, wanted
 from rocmdoctor.planning.refusal import Refusal, RefusedError
 from rocmdoctor.planning.targets import targets
-from rocmdoctor.recipe import Recipe, Stack, Step, UnknownNameError, substitute
+from rocmdoctor.recipe import Recipe, Recipes, Release, Step, UnknownNameError, names_of, substitute
 
 
 @frozen
 class Cookbook:
     """All recipes, stacks and operations."""
 
-    recipes: Mapping[str, Recipe]
-    stacks: Mapping[str, Stack]
+    content: Recipes
     operations: Mapping[str, Operation]
 
 
@@ -64,7 +63,10 @@ class Outline:
 
 def outline(request: Request, book: Cookbook, ground: Ground, verdicts: Mapping[str, Verdict]) -> Outline:
     """The steps that this machine calls for. Raises RefusedError and NoSuchTargetError."""
-    chosen = [book.recipes[name] for name in wanted(request.targets, book.recipes, book.stacks)]
+    chosen = [
+        book.content.recipes[name]
+        for name in wanted(request.targets, book.content.recipes, book.content.stacks)
+    ]
     found = targets(request.arch, ground.known)
     ground = _at(ground, found.gfx)
     choice: dict[str, Choice] = {}
@@ -76,7 +78,9 @@ def outline(request: Request, book: Cookbook, ground: Ground, verdicts: Mapping[
             left[recipe.id] = why
             continue
         if why:
-            raise RefusedError(Refusal("misfit", f"{recipe.id}: {why}", "Choose another target.", recipe.path))
+            raise RefusedError(
+                Refusal("misfit", f"{recipe.id}: {why}", "Choose another target.", recipe.path)
+            )
         _one_recipe(recipe, request, book, ground, verdicts, choice, bound, left)
     verify = dict.fromkeys(name for recipe in chosen if recipe.id not in left for name in recipe.verify)
     return Outline(request, found.gfx, choice, tuple(bound), left, found.notes, tuple(verify))
@@ -101,14 +105,11 @@ def _one_recipe(
     bound: list[Bound],
     left: dict[str, str],
 ) -> None:
-    own: dict[str, Any] = dict(recipe.vars)
+    release: Release | None = None
     if recipe.releases:
-        release, said = choose(recipe, ground.known, ground.gfx, request.rocm_source)
-        choice[recipe.id] = said
-        own |= release.vars
-        own.setdefault("version", release.version)
+        release, choice[recipe.id] = choose(recipe, ground.known, ground.gfx, request.rocm_source)
     rocm = choice["rocm"].version if "rocm" in choice else None
-    names = {**names_of(ground, rocm), **own}
+    names = names_of(recipe, release, facts_of(ground, rocm))
     for step in steps(recipe):
         why = _not_called_for(step, ground, verdicts, rocm)
         if why is None:
@@ -139,7 +140,9 @@ def _not_called_for(
         if name:
             ground.claim(f"check {name}", verdicts[name].status)
     if step.cures and not any(verdicts[name].status in ("warn", "fail") for name in step.cures):
-        return "nothing to cure: " + "; ".join(f"{n} is {verdicts[n].status}, {verdicts[n].why}" for n in step.cures)
+        return "nothing to cure: " + "; ".join(
+            f"{n} is {verdicts[n].status}, {verdicts[n].why}" for n in step.cures
+        )
     if step.skip_if and verdicts[step.skip_if].status == "ok":
         return f"{step.skip_if} is ok already: {verdicts[step.skip_if].why}"
     return None
@@ -215,4 +218,13 @@ def _without_repeats(actions: Iterable[Action]) -> Iterable[Action]:
         yield action
 
 
-__all__ = ["Bound", "Cookbook", "NoSuchTargetError", "Outline", "RefusedError", "fill", "outline", "questions"]
+__all__ = [
+    "Bound",
+    "Cookbook",
+    "NoSuchTargetError",
+    "Outline",
+    "RefusedError",
+    "fill",
+    "outline",
+    "questions",
+]

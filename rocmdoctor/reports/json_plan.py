@@ -18,7 +18,8 @@ def data_of_plan(plan: Plan) -> dict[str, Any]:
         "gfx": list(plan.gfx),
         "user": plan.person.name,
         "choice": {
-            name: {"version": c.version, "source": c.source, "others": dict(c.others)} for name, c in plan.choice.items()
+            name: {"version": c.version, "source": c.source, "others": dict(c.others)}
+            for name, c in plan.choice.items()
         },
         "steps": [_step(action) for action in plan.actions],
         "left_out": dict(plan.left_out),

@@ -79,7 +79,10 @@ def detail(action: Action) -> list[str]:
     if isinstance(do, WriteFile):
         if do.text is None:
             return [f"{'our lines in' if do.block else ''} {do.path} goes".strip()]
-        return [f"{do.path}{' (between marks)' if do.block else f' {do.mode:04o}'}", *(f"| {x}" for x in do.text.splitlines())]
+        return [
+            f"{do.path}{' (between marks)' if do.block else f' {do.mode:04o}'}",
+            *(f"| {x}" for x in do.text.splitlines()),
+        ]
     if isinstance(do, Fetch):
         return [do.url, f"to {do.path}, sha256 {do.sha256}"]
     return []
@@ -90,15 +93,25 @@ def cost_lines(plan: Plan) -> list[str]:
     if not plan.actions:
         return ["Nothing to do: all of it is in place."]
     cost = predict(plan)
-    parts = [f"{size(cost.download)} to download", f"{size(cost.disk)} of disk", f"about {_span(cost.seconds)}"]
-    lines = [f"Predicted: {', '.join(p for p in parts if not p.startswith('0 B'))}; {_packages(cost)}; {_reboots(cost)}."]
+    parts = [
+        f"{size(cost.download)} to download",
+        f"{size(cost.disk)} of disk",
+        f"about {_span(cost.seconds)}",
+    ]
+    lines = [
+        f"Predicted: {', '.join(p for p in parts if not p.startswith('0 B'))}; {_packages(cost)}; {_reboots(cost)}."
+    ]
     if cost.removes:
         lines.append(f"REMOVES: {', '.join(cost.removes)}")
     return lines
 
 
 def _packages(cost: Predicted) -> str:
-    words = f"{len(cost.installs)} package{'s' if len(cost.installs) != 1 else ''} to install" if cost.installs else "no package to install"
+    words = (
+        f"{len(cost.installs)} package{'s' if len(cost.installs) != 1 else ''} to install"
+        if cost.installs
+        else "no package to install"
+    )
     return f"{words}, {len(cost.removes) or 'none'} to remove"
 
 

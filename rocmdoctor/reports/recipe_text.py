@@ -141,11 +141,7 @@ def stack_data(stack: Stack) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Fits | Release | Step):
-        return {
-            name.rstrip("_"): _plain(item)
-            for name, item in vars(value).items()
-            if name == "id" or item not in ("", ())
-        }
+        return {name.rstrip("_"): _plain(item) for name, item in vars(value).items()}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):

@@ -25,7 +25,10 @@ def done_text(
     run: str,
 ) -> str:
     """All steps are done."""
-    lines = ["", f"Done: {steps} step{'' if steps == 1 else 's'}; {_VERIFIED[verified].format(gfx=', '.join(plan.gfx))}."]
+    lines = [
+        "",
+        f"Done: {steps} step{'' if steps == 1 else 's'}; {_VERIFIED[verified].format(gfx=', '.join(plan.gfx))}.",
+    ]
     lines += [f"✗ {name}: {why}" for name, why in wrong]
     lines += [f"? {name}: {why}" for name, why in unknown]
     lines += [f"→ {what}" for what in then]
@@ -35,7 +38,11 @@ def done_text(
 
 def stopped_text(state: str, action: str, message: str, folder: Path, unattended: bool) -> str:  # noqa: FBT001
     """A step failed, or somebody stopped the run."""
-    head = f"✗ {action} failed: {message}" if state == "failed" else f"Stopped{' before ' + action if action else ''}: {message}"
+    head = (
+        f"✗ {action} failed: {message}"
+        if state == "failed"
+        else f"Stopped{' before ' + action if action else ''}: {message}"
+    )
     by = " (by the unit, after a start of the machine)" if unattended else ""
     return "\n".join(
         [
@@ -56,7 +63,9 @@ def waiting_text(why: str, run: str, *, armed: bool) -> str:
     return f"\nDone so far. A reboot is needed: {why}.\n{goes_on}\nNext: sudo reboot"
 
 
-def undone_text(count: int, left: Mapping[str, str] | Iterable[tuple[str, str]], failed: str, folder: Path) -> str:
+def undone_text(
+    count: int, left: Mapping[str, str] | Iterable[tuple[str, str]], failed: str, folder: Path
+) -> str:
     """A run was taken back."""
     lines = [f"Taken back: {count} step{'' if count == 1 else 's'} of run {folder.name}."]
     lines += [f"left as it is: {name}: {why}" for name, why in dict(left).items()]

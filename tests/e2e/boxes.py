@@ -88,9 +88,9 @@ class Box:
 
 
 @contextmanager
-def layer(image: Image, folder: Path) -> Iterator[Path]:
-    """The image under a layer that is thrown away."""
-    lower = image.build()
+def layer(image: Image, folder: Path, below: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """The image under a layer that is thrown away; `below` are layers that were kept, the newest first."""
+    lower = ":".join(map(str, (*below, image.build())))
     for name in ("upper", "work", "root"):
         (folder / name).mkdir(parents=True)
     root = folder / "root"

@@ -11,7 +11,7 @@ from rocmdoctor.ops.ground import Ground
 JOB_BYTES = 2 << 30
 
 
-def names_of(ground: Ground, rocm: str | None) -> dict[str, str]:
+def facts_of(ground: Ground, rocm: str | None) -> dict[str, str]:
     """Name to text; what cannot be told has no entry. `rocm` is the release that is planned, else the one that is here."""
     installs, hardware = ground.maybe(RocmInstalls), ground.maybe(Hardware)
     kernel, system, headers = ground.maybe(Kernel), ground.maybe(OsRelease), ground.maybe(CxxHeaders)

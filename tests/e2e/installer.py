@@ -1,0 +1,159 @@
+"""Debian machines to install on: booted with systemd in a container, with network, sudo that asks, and reboots."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pexpect
+
+from tests.e2e.boxes import _NSPAWN, _QUIET, HOME, BootedBox, Box, copy_checkout, layer
+from tests.e2e.images import CA_INSIDE, Image
+from tests.e2e.processes import bounded
+
+PASSWORD = "correct horse"
+# What a minimal server has, and nothing of ROCm. zsh is the login shell of a second user.
+SERVER = (
+    "python3", "python3-venv", "systemd-sysv", "udev", "dbus", "libpam-systemd", "sudo", "adduser", "kmod", "procps", "iproute2",
+    "zsh", "ca-certificates",
+)  # fmt: skip
+INSTALLER = Image("trixie", SERVER)
+# nspawn ends with this code when the machine inside asked for a reboot; it must be started again by whoever started it.
+_AGAIN = 'while :; do "$@"; code=$?; [ $code = 133 ] || exit $code; done'
+ENV_SNAPSHOT = "dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\\n' | sort"
+
+
+def archives(image: Image) -> Path:
+    """Packages that were downloaded once are not downloaded again."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rocmdoctor" / f"archives-{image.suite}"
+    (cache / "partial").mkdir(parents=True, exist_ok=True)
+    return cache
+
+
+def with_users(fresh: Box) -> None:
+    """ann may use sudo and is asked for her password; the doctor's environments are made, so that tests begin at once."""
+    fresh.good(
+        "useradd -m -s /bin/bash -G sudo ann && useradd -m -s /bin/zsh -G sudo zoe && "
+        f"printf 'ann:{PASSWORD}\\nzoe:{PASSWORD}\\n' | chpasswd"
+    )
+    fresh.good("apt-get -q update", seconds=300)
+    fresh.good("./run --version", user="ann", seconds=300)
+    fresh.good("./run --version", seconds=300)
+
+
+class Machine(BootedBox):
+    """A booted container that comes back after it was rebooted."""
+
+    def __init__(self, root: Path, supervisor: int, console: Path) -> None:
+        super().__init__(root, 0)
+        self._supervisor = supervisor
+        self._console = console
+
+    def find(self, seconds: float = 90) -> None:
+        """Waits for a systemd that has started everything."""
+        until = time.monotonic() + seconds
+        self._leader = _leader(self._supervisor, until)
+        self.wait(until, self._console)
+
+    def wait_for_reboot(self, seconds: float = 180) -> None:
+        """Until the present systemd is gone and another has come up."""
+        until = time.monotonic() + seconds
+        while Path(f"/proc/{self._leader}").exists():
+            if time.monotonic() > until:
+                raise AssertionError("the machine did not go down\n" + self._console.read_text(errors="replace")[-2000:])
+            time.sleep(0.1)
+        self.find(max(10.0, until - time.monotonic()))
+
+    def kill(self) -> None:
+        """As if the plug were pulled: every process of the machine ends at once."""
+        for pid in bounded(["pgrep", "-P", str(self._supervisor)]).stdout.split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), 9)
+
+    def doctor(self, *argv: str, user: str = "root", seconds: float = 900) -> dict[str, Any]:
+        """The envelope of a verb under --json, which may have talked on stderr."""
+        done = self.run('./run "$@" --json', *argv, user=user, seconds=seconds)
+        assert "Traceback" not in done.stdout + done.stderr, done.stderr[-3000:]
+        try:
+            envelope: dict[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            raise AssertionError(f"exit code {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}") from None
+        assert envelope["exit_code"] == done.returncode, envelope
+        return envelope
+
+    def terminal(self, command: str, user: str = "ann", seconds: float = 900) -> pexpect.spawn:
+        """A shell command in a login of that user, on a terminal."""
+        enter = ["-t", str(self._leader), "-m", "-u", "-i", "-n", "-p", "--"]
+        clean = ["env", "-i", "TERM=xterm", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+        line = f"cd {HOME} && {command}"
+        # `script` opens a terminal of the container's own; the one outside is not known inside.
+        argv = [*enter, *clean, "su", "-", user, "-c", f"script -qec {_quoted(line)} /dev/null"]
+        return pexpect.spawn("nsenter", argv, timeout=seconds, encoding="utf-8", codec_errors="backslashreplace", dimensions=(40, 110))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _leader(supervisor: int, until: float) -> int:
+    while time.monotonic() < until:
+        for nspawn in bounded(["pgrep", "-P", str(supervisor), "systemd-nspawn"]).stdout.split():
+            for pid in bounded(["pgrep", "-P", nspawn]).stdout.split():
+                # Short-lived helpers of nspawn come and go between the list and the look.
+                with suppress(OSError):
+                    if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() in ("systemd", "init"):
+                        return int(pid)
+        time.sleep(0.1)
+    raise AssertionError("the machine did not start")
+
+
+def nspawn_argv(root: Path, *more: str) -> list[str]:
+    """A booted container that shares the host's network."""
+    return [
+        *_QUIET, "sh", "-c", _AGAIN, "sh", *_NSPAWN, "--boot", f"--directory={root}", "--resolv-conf=copy-host",
+        f"--setenv=PIP_CERT={CA_INSIDE}", *more,
+    ]  # fmt: skip
+
+
+@contextmanager
+def machine(
+    image: Image, folder: Path, prepare: Callable[[Box], None], *more: str, below: tuple[Path, ...] = ()
+) -> Iterator[Machine]:
+    """A server that boots and may reboot; it is powered off at the end."""
+    with layer(image, folder, below) as root:
+        if not (root / HOME[1:]).exists():
+            copy_checkout(root / HOME[1:])
+        prepare(Box(root))
+        with running(root, folder, f"--bind={archives(image)}:/var/cache/apt/archives", *more) as booted:
+            yield booted
+
+
+@contextmanager
+def running(root: Path, folder: Path, *more: str) -> Iterator[Machine]:
+    """Boots what lies in a folder."""
+    console = folder / "console.log"
+    with console.open("ab") as log, subprocess.Popen(
+        nspawn_argv(root, *more), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    ) as proc:
+        try:
+            booted = Machine(root, proc.pid, console)
+            booted.find()
+            yield booted
+        finally:
+            _off(proc)
+
+
+def _off(proc: subprocess.Popen[bytes]) -> None:
+    """Powers the machine off; a loop that would start it again is ended first."""
+    nspawns = bounded(["pgrep", "-P", str(proc.pid), "systemd-nspawn"]).stdout.split()
+    proc.kill()
+    for pid in nspawns:
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), 9)
+    proc.wait(20)
