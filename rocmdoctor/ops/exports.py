@@ -11,6 +11,7 @@ from rocmdoctor.actions import Action
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.base import Table, UnknownError
 from rocmdoctor.facts.gpus import Gpus
+from rocmdoctor.facts.rocm import RocmInstalls
 from rocmdoctor.facts.shell import VariableTable
 from rocmdoctor.frozen import frozen
 from rocmdoctor.ops.ground import Ground
@@ -137,9 +138,10 @@ def decide(known: Known, gfx: tuple[str, ...]) -> Exports:
         about = variables.get(row.name)
         readers = row.readers or (about.readers if about else ()) or ("nothing that is known",)
         try:
-            names = _names(known) if row.value is not None and _holds(row.when, known, gfx) else None
-            if names is not None and row.value is not None:
-                value, why = (Template(text).substitute(names) for text in (row.value, row.why))
+            if row.value is not None and _holds(row.when, known, gfx):
+                value, why = (Template(text).substitute(_names(known, gfx)) for text in (row.value, row.why))
+                if not value:
+                    raise UnknownError("the driver shows none of the GPUs yet")
                 written.append(Export(row.name, value, row.path, why, readers, row.source))
             else:
                 left.append(LeftOut(row.name, _why_left(row, known, gfx), readers, row.source))
@@ -169,19 +171,14 @@ def _why_left(row: Row, known: Known, gfx: tuple[str, ...]) -> str:
     return row.left[-1][1]
 
 
-def _names(known: Known) -> Mapping[str, str]:
+def _names(known: Known, gfx: tuple[str, ...]) -> Mapping[str, str]:
     """What a value may name. Those that this machine does not have are empty."""
     gpus = known.maybe(Gpus)
-    nodes = sorted(
-        (g for g in (gpus.capable if gpus else ()) if g.node is not None), key=lambda g: g.node or 0
-    )
+    nodes = sorted((g for g in (gpus.capable if gpus else ()) if g.node is not None), key=lambda g: g.node or 0)
+    wanted = [g for g in nodes if g.gfx in gfx] or [g for g in nodes if not g.integrated]
     # ROCr counts the GPU nodes of the driver from 0.
-    discrete = [str(number) for number, gpu in enumerate(nodes) if not gpu.integrated]
-    try:
-        folder = rocm_bin(known)
-    except UnknownError:
-        folder = None
-    return {"rocm": folder or "", "devices": ",".join(discrete)}
+    numbers = [str(number) for number, gpu in enumerate(nodes) if gpu in wanted]
+    return {"rocm": (rocm_bin(known) if known.maybe(RocmInstalls) else None) or "", "devices": ",".join(numbers)}
 
 
 # ---------------------------------------------------------------- the operation
