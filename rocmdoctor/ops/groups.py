@@ -77,6 +77,7 @@ def _one(ground: Ground, group: str) -> Iterator[Action]:
             if seen.member is False
             else Undo("nothing", f"{name} may have been a member before"),
             seconds=0.5,
+            then="Log out and in again, or reboot: sessions that are open keep their old groups.",
         )
 
 

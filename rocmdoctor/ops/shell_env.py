@@ -195,4 +195,5 @@ def _written(path: str, text: str | None, says: str, *, block: bool) -> Action:
         root=False,
         timeout=30.0,
         seconds=0.1,
+        then="Open a new shell: those that are open keep their old variables.",
     )

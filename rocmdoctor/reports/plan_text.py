@@ -20,10 +20,7 @@ def plan_text(plan: Plan, known: Known, paint: Paint, width: int, verbose: int =
         page.lines += ["", paint("Steps", "bold ")]
     for number, action in enumerate(plan.actions, 1):
         _step(page, number, action, verbose)
-    if plan.left_out:
-        page.lines += ["", paint("Left out", "bold ")]
-    for name, why in plan.left_out.items():
-        page.add(f"{name}: {why}", 2)
+    _left_out(page, plan, verbose)
     for note in plan.notes:
         page.lines.append("")
         page.add(f"Note: {note}")
@@ -31,6 +28,20 @@ def plan_text(plan: Plan, known: Known, paint: Paint, width: int, verbose: int =
     for line in cost_lines(plan):
         page.add(line)
     return "\n".join(page.lines)
+
+
+def _left_out(page: Page, plan: Plan, verbose: int) -> None:
+    """What an administrator would have to do is always said; the other reasons are for those who ask."""
+    for_others = {n: why for n, why in plan.left_out.items() if plan.request.no_root and why.startswith("needs root")}
+    shown = plan.left_out if verbose else for_others
+    hidden = len(plan.left_out) - len(shown)
+    if not plan.left_out:
+        return
+    page.lines += ["", page.paint("Left out", "bold ")]
+    for name, why in shown.items():
+        page.add(f"{name}: {why}", 2)
+    if hidden:
+        page.add(f"{hidden} steps that this machine does not call for; -v shows each with its reason", 2)
 
 
 def _head(page: Page, plan: Plan, known: Known) -> None:
