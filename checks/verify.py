@@ -75,7 +75,9 @@ def program_runs(probe: HipProbe, gpus: Gpus | None) -> Verdict:
     if probe.ran == "not-asked":
         here = [g.gfx for g in gpus.capable if g.gfx in probe.wanted] if gpus else []
         if here:
-            return skip(f"the driver does not offer the {here[0]} GPU to programs, so it was compiled and not run")
+            return skip(
+                f"the driver does not offer the {here[0]} GPU to programs, so it was compiled and not run"
+            )
         return skip(f"no GPU of {_for(probe)} is here, so it was compiled and not run")
     if probe.ran == "hangs":
         return unknown("the program did not end in time on the GPU; it was stopped")

@@ -28,6 +28,19 @@ class WrongUseError(Exception):
     """An option that cannot be followed; the message names it and says what to give."""
 
 
+class Trial:
+    """Something that is tried on the machine while it is asked, in the same child. Takes `seconds` at most."""
+
+    seconds: float
+
+    def prepare(self) -> None:
+        """Before the first question."""
+
+    def ask(self, answers: dict[str, Any], tell: Callable[[str], None] | None) -> dict[str, Any]:
+        """More answers, after all questions were asked."""
+        raise NotImplementedError
+
+
 def take(
     root: str = "/",
     patience: float = 1.0,
@@ -35,10 +48,11 @@ def take(
     env: str | None = None,
     *,
     deep: bool = False,
+    trial: Trial | None = None,
 ) -> Snapshot:
     """A snapshot of this machine, or of one in a folder: two passes of questions. Raises WrongUseError.
 
-    `env` is the Python environment to look at; `deep` asks its interpreter, too.
+    `env` is the Python environment to look at; `deep` asks its interpreter, too. `trial` is made around the questions.
     """
     if root != "/" and not Path(root).is_dir():
         raise WrongUseError(f"--root: {root} is not a folder; give the mounted image or extracted tree")
@@ -46,15 +60,20 @@ def take(
     chosen = _chosen(root, env, deep=deep)
 
     def collect(tell: Callable[[str], None] | None) -> dict[str, Any]:
+        if trial is not None:
+            trial.prepare()
         machine = Machine(root, patience, SECONDS if deep else 0.0)
         answers = {**machine.ask(first_questions(facts), tell), **chosen}
         seen = from_raw({"schema": 1, "answers": answers}).answers
         answers.update(machine.ask(second_questions(facts, seen), tell))
+        if trial is not None:
+            answers.update(trial.ask(answers, tell))
         return document(answers, machine.about(), TOOL, _now())
 
     if root != "/":
         return from_raw(collect(progress))
-    return from_raw(apart(collect, progress, DEADLINE * patience + 5 + (SECONDS if deep else 0)))
+    more = (SECONDS if deep else 0) + (trial.seconds if trial is not None else 0)
+    return from_raw(apart(collect, progress, DEADLINE * patience + 5 + more))
 
 
 def _chosen(root: str, env: str | None, *, deep: bool) -> dict[str, Any]:

@@ -124,7 +124,9 @@ class HipProbe(Fact):
     @classmethod
     def follow_up(cls, ev: Evidence) -> Mapping[str, Query]:
         folder, targets = ev.env(FOLDER) or "", (ev.env(TARGETS) or "").split(",")
-        if not re.fullmatch(r"/[\w./-]+", folder) or not all(re.fullmatch(r"gfx[0-9a-f]+", t) for t in targets):
+        if not re.fullmatch(r"/[\w./-]+", folder) or not all(
+            re.fullmatch(r"gfx[0-9a-f]+", t) for t in targets
+        ):
             return {}
         return dict(zip(("compile", "look", "run"), probes(folder, tuple(targets)), strict=True))
 
@@ -168,7 +170,9 @@ def _state(answer: Answer) -> str:
 def _complaints(answer: Answer) -> tuple[str, ...]:
     """The lines of a compiler that say what is wrong; its last ones where none says so."""
     lines = [line.strip() for line in f"{answer.stderr}\n{answer.stdout}".splitlines() if line.strip()]
-    errors = [line for line in lines if re.search(r"\berror\b|cannot find|not found|undefined", line, re.IGNORECASE)]
+    errors = [
+        line for line in lines if re.search(r"\berror\b|cannot find|not found|undefined", line, re.IGNORECASE)
+    ]
     return tuple((errors or lines[-3:])[:4])
 
 

@@ -21,7 +21,7 @@ class OwnExports(Fact):
     """Our file of exports, which sets `variables` and adds `folders` to PATH. `path` is None when no home is known."""
 
     path: str | None
-    variables: tuple[str, ...]
+    variables: Mapping[str, str]
     folders: tuple[str, ...]
 
     templates: ClassVar[tuple[str, ...]] = (f"glob:<HOME>/{ENV_FILE}",)
@@ -34,16 +34,29 @@ class OwnExports(Fact):
     def follow_up(cls, ev: Evidence) -> Mapping[str, Query]:
         path = _path(ev)
         # As a pattern, so that it is asked under a name of its own: others read other lines of it.
-        keep = r"^export [A-Za-z_][A-Za-z0-9_]*(?==)|^\*:/[^\n]{1,300}:\*\) ;;$"
+        keep = r"^export [A-Z][A-Z0-9_]*=[^\n]{0,300}$|^\*:[^\n]{1,300}:\*\) ;;$"
         return {"file": Glob(path, keep=keep)} if path else {}
 
     @classmethod
     def parse(cls, ev: Evidence) -> OwnExports:
         path = _path(ev)
         text = ev.files("file").get(path, "") if path and "file" in ev else ""
-        names = re.findall(r"^export (\w+)$", text, re.MULTILINE)
-        folders = [shlex.split(f) for f in re.findall(r"^\*:(.*):\*\) ;;$", text, re.MULTILINE)]
-        return cls(path, tuple(names), tuple(f[0] for f in folders if f))
+        values = (_plain(v) for v in re.findall(r"^export (\w+=.*)$", text, re.MULTILINE))
+        folders = (_plain(f) for f in re.findall(r"^\*:(.*):\*\) ;;$", text, re.MULTILINE))
+        return cls(
+            path,
+            {v.partition("=")[0]: v.partition("=")[2] for v in values if v is not None},
+            tuple(f for f in folders if f),
+        )
+
+
+def _plain(word: str) -> str | None:
+    """A word of a shell without its quotes, None where it is more than one word or computed."""
+    try:
+        words = shlex.split(word)
+    except ValueError:
+        return None
+    return words[0] if len(words) == 1 and not re.search(r"[$`]", word) else None
 
 
 def _path(ev: Evidence) -> str | None:

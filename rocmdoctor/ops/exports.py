@@ -131,25 +131,32 @@ class Exports:
 
 def decide(known: Known, gfx: tuple[str, ...]) -> Exports:
     """What to write for this machine and these targets. What cannot be told is left out, and said."""
-    table, variables = known.get(ExportTable), known.get(VariableTable).variables
+    variables = known.get(VariableTable).variables
     written: list[Export] = []
     left: list[LeftOut] = []
-    for row in table.rows:
+    for row in known.get(ExportTable).rows:
         about = variables.get(row.name)
         readers = row.readers or (about.readers if about else ()) or ("nothing that is known",)
         try:
-            if row.value is not None and _holds(row.when, known, gfx):
-                value, why = (Template(text).substitute(_names(known, gfx)) for text in (row.value, row.why))
-                if not value:
-                    raise UnknownError("the driver shows none of the GPUs yet")
-                written.append(Export(row.name, value, row.path, why, readers, row.source))
-            else:
-                left.append(LeftOut(row.name, _why_left(row, known, gfx), readers, row.source))
+            found = _written(row, known, gfx)
+            why = _why_left(row, known, gfx)
         except UnknownError as error:
-            left.append(
-                LeftOut(row.name, f"whether it is needed cannot be told: {error}", readers, row.source)
-            )
+            found, why = None, f"whether it is needed cannot be told: {error}"
+        if found is not None:
+            written.append(Export(row.name, found[0], row.path, found[1], readers, row.source))
+        else:
+            left.append(LeftOut(row.name, why, readers, row.source))
     return Exports(tuple(written), tuple(left))
+
+
+def _written(row: Row, known: Known, gfx: tuple[str, ...]) -> tuple[str, str] | None:
+    """Value and reason, None where the variable is left out. Raises UnknownError."""
+    if row.value is None or not _holds(row.when, known, gfx):
+        return None
+    value, why = (Template(text).substitute(_names(known, gfx)) for text in (row.value, row.why))
+    if not value:
+        raise UnknownError("the driver shows none of the GPUs yet")
+    return value, why
 
 
 def _holds(condition: Condition, known: Known, gfx: tuple[str, ...]) -> bool:
@@ -174,11 +181,16 @@ def _why_left(row: Row, known: Known, gfx: tuple[str, ...]) -> str:
 def _names(known: Known, gfx: tuple[str, ...]) -> Mapping[str, str]:
     """What a value may name. Those that this machine does not have are empty."""
     gpus = known.maybe(Gpus)
-    nodes = sorted((g for g in (gpus.capable if gpus else ()) if g.node is not None), key=lambda g: g.node or 0)
+    nodes = sorted(
+        (g for g in (gpus.capable if gpus else ()) if g.node is not None), key=lambda g: g.node or 0
+    )
     wanted = [g for g in nodes if g.gfx in gfx] or [g for g in nodes if not g.integrated]
     # ROCr counts the GPU nodes of the driver from 0.
     numbers = [str(number) for number, gpu in enumerate(nodes) if gpu in wanted]
-    return {"rocm": (rocm_bin(known) if known.maybe(RocmInstalls) else None) or "", "devices": ",".join(numbers)}
+    return {
+        "rocm": (rocm_bin(known) if known.maybe(RocmInstalls) else None) or "",
+        "devices": ",".join(numbers),
+    }
 
 
 # ---------------------------------------------------------------- the operation

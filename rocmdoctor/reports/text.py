@@ -89,8 +89,8 @@ def report(
     if not quiet:
         _machine(page, known)
         _ladder(page, diagnosis)
-    _causes(page, diagnosis)
-    _others(page, diagnosis, verbose, quiet=quiet)
+    causes(page, diagnosis)
+    others(page, diagnosis, verbose, quiet=quiet)
     if verbose > 1:
         _questions(page, snapshot)
     if not quiet:
@@ -187,12 +187,13 @@ def _ladder(page: Page, diagnosis: Diagnosis) -> None:
         page.lines.append(label + page.paint(" · ").join(words))
 
 
-def _causes(page: Page, diagnosis: Diagnosis) -> None:
-    causes = diagnosis.root_causes
-    for number, name in enumerate(causes):
+def causes(page: Page, diagnosis: Diagnosis) -> None:
+    """Each root cause with its evidence, its cure, and what it explains."""
+    names = diagnosis.root_causes
+    for number, name in enumerate(names):
         page.lines.append("")
         verdict = diagnosis.verdict(name)
-        label = "Root cause" if len(causes) == 1 else f"Root cause {number + 1} of {len(causes)}"
+        label = "Root cause" if len(names) == 1 else f"Root cause {number + 1} of {len(names)}"
         page.raw(f"{label}: {name}" + (f" [{verdict.fault}]" if verdict.fault else ""), colour="bold red")
         _body(page, verdict)
         explained = _explained_by(diagnosis, name)
@@ -221,7 +222,8 @@ def _explained_by(diagnosis: Diagnosis, name: str) -> list[str]:
     return found
 
 
-def _others(page: Page, diagnosis: Diagnosis, verbose: int, *, quiet: bool) -> None:
+def others(page: Page, diagnosis: Diagnosis, verbose: int, *, quiet: bool) -> None:
+    """What else is worth a line."""
     shown = [
         v for v in diagnosis.verdicts if v.id not in diagnosis.root_causes and _worth(v, verbose, quiet=quiet)
     ]

@@ -1,0 +1,117 @@
+"""`rocmdoctor verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rocmdoctor.cli.options import KNOWN_ARCH, json_option
+
+if TYPE_CHECKING:
+    from rocmdoctor.cli.verifying import Verified
+    from rocmdoctor.model import Remedy
+
+
+@click.command(
+    name="verify",
+    epilog="Exit codes: 0 all holds, 1 a check failed, 2 usage, 6 could not assess, or no target to compile for.",
+)
+@click.option(
+    "--arch", type=KNOWN_ARCH, help="The gfx target to compile for; default: the discrete GPUs that are here."
+)
+@click.option(
+    "--content",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A folder with recipes/ and checks/ of your own.",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(0.1, 100),
+    default=1.0,
+    help="Stretches all time limits by this factor.",
+)
+@click.option("-v", "--verbose", count=True, help="Evidence, and what was left out.")
+@click.option("--no-color", is_flag=True, help="Plain text; NO_COLOR does the same.")
+@json_option
+def command(
+    arch: str | None, content: tuple[Path, ...], patience: float, verbose: int, no_color: bool, as_json: bool
+) -> int:
+    """Prove that what was installed works, and say what to do next.
+
+    Asks the machine anew, compiles a small HIP program of ours in a temporary folder, looks for the GPU's code in it, and
+    runs it where such a GPU is. Changes nothing, needs no root.
+
+    \b
+    rocmdoctor verify                  for the GPU that is here
+    rocmdoctor verify --arch gfx90a    for an MI210, whether or not one is here
+    """
+    from rocmdoctor.cli.asking import patient
+    from rocmdoctor.cli.verifying import verify
+    from rocmdoctor.reports.verify_text import next_steps
+
+    stack, checks = _named(content)
+    with patient() as progress:
+        found = verify((arch,) if arch else (), checks, content, patience, progress)
+    words = ["rocmdoctor install", stack, *(["--arch", arch] if arch else [])]
+    steps = next_steps(found.state, found.outcome.diagnosis, " ".join(words))
+    if not found.gfx:
+        steps = (*steps, _no_target())
+    code = found.outcome.diagnosis.exit_code or (0 if found.gfx else 6)
+    if as_json:
+        return _as_json(found, steps, code)
+    from rocmdoctor.cli.terminal import style
+    from rocmdoctor.reports.verify_text import verify_text
+
+    width, paint = style(no_color=no_color)
+    page = verify_text(found.state, found.gfx, found.outcome.diagnosis, steps, paint, width, verbose)
+    click.echo(page, color=True)
+    return code
+
+
+def _no_target() -> Remedy:
+    from rocmdoctor.model import Remedy
+
+    return Remedy(
+        "No AMD GPU with a known target is here, so nothing was compiled; say which one is meant.",
+        ("rocmdoctor verify --arch gfx90a", "rocmdoctor list gpus"),
+    )
+
+
+def _named(content: tuple[Path, ...]) -> tuple[str, list[str]]:
+    """The default stack, and the checks that its recipes name."""
+    from rocmdoctor.cli.errors import PlacedError
+    from rocmdoctor.content import ContentError, bundled, load_recipes
+    from rocmdoctor.recipe import BadRecipeError
+
+    try:
+        found = load_recipes((bundled(), *content))
+    except ContentError as error:
+        raise PlacedError(error.where, str(error)) from error
+    except BadRecipeError as error:
+        first = error.problems[0]
+        raise PlacedError(str(first.place), first.message) from error
+    stack = next((s for s in found.stacks.values() if s.default), None)
+    recipes = [found.recipes[name] for name in (stack.recipes if stack else found.recipes)]
+    return stack.id if stack else "", list(
+        dict.fromkeys(name for recipe in recipes for name in recipe.verify)
+    )
+
+
+def _as_json(found: Verified, steps: tuple[Remedy, ...], code: int) -> int:
+    from rocmdoctor.reports.envelope import envelope
+    from rocmdoctor.reports.json_check import verdict_of
+
+    diagnosis = found.outcome.diagnosis
+    data: dict[str, Any] = {
+        "verified": found.state,
+        "gfx": list(found.gfx),
+        "verdicts": [verdict_of(v) for v in diagnosis.verdicts],
+        "root_causes": list(diagnosis.root_causes),
+        "next_steps": [{"text": s.text, "commands": list(s.commands)} for s in steps],
+    }
+    wrong = any(v.status in ("warn", "fail") for v in diagnosis.verdicts)
+    click.echo(envelope("verify", "findings" if wrong or code else "ok", code, data))
+    return code
