@@ -26,7 +26,6 @@ SERVER = (
 INSTALLER = Image("trixie", SERVER)
 # nspawn ends with this code when the machine inside asked for a reboot; it must be started again by whoever started it.
 _AGAIN = 'while :; do "$@"; code=$?; [ $code = 133 ] || exit $code; done'
-ENV_SNAPSHOT = "dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\\n' | sort"
 
 
 def archives(image: Image) -> Path:
@@ -157,3 +156,42 @@ def _off(proc: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
             os.kill(int(pid), 9)
     proc.wait(20)
+
+
+# What moves by itself, or is a record of what was done: no part of a machine's state.
+_MOVING = (
+    r"/var/(?:log|cache|tmp|lib/(?:rocmdoctor|apt|systemd|dpkg/(?:info|updates|triggers|.*-old|status|lock.*|diversions|statoverride)))(?:/|$)"
+    r"|/(?:proc|sys|dev|run|tmp|boot)(?:/|$)|/root/\.cache|/home/\w+/\.cache|/opt/rocmdoctor/|__pycache__|/etc/ld\.so\.cache$"
+    r"|/etc/(?:group|gshadow|passwd|shadow|subuid|subgid)-$|/etc/\.pwd\.lock|/var/backups/|/etc/resolv\.conf|/etc/machine-id"
+    r"|/etc/\.updated|/var/\.updated|/\.nspawn|/var/lib/(?:ucf|private)(?:/|$)"
+)
+
+
+def state_of(booted: Box) -> dict[str, str]:
+    """The machine as far as an installation may change it: packages with state, files with kind, mode, owner and content."""
+    text = booted.good(_STATE_SCRIPT, _MOVING, seconds=300)
+    return dict(line.split("\t", 1) for line in text.splitlines())
+
+
+_STATE_SCRIPT = """
+dpkg-query -W -f 'package ${binary:Package}\\t${Version} ${db:Status-Abbrev}\\n'
+getent group | sed 's/^\\([^:]*\\):/group \\1\\t/'
+python3 - "$1" <<'END'
+import hashlib, os, pwd, re, stat, sys
+moving = re.compile(sys.argv[1])
+for folder, folders, files in os.walk("/"):
+    folders[:] = sorted(f for f in folders if not moving.search(os.path.join(folder, f)) and not os.path.ismount(os.path.join(folder, f)))
+    for name in [*folders, *files]:
+        path = os.path.join(folder, name)
+        if moving.search(path):
+            continue
+        found = os.lstat(path)
+        said = "%o %d:%d" % (found.st_mode, found.st_uid, found.st_gid)
+        if stat.S_ISLNK(found.st_mode):
+            said += " " + os.readlink(path)
+        elif stat.S_ISREG(found.st_mode):
+            with open(path, "rb") as file:
+                said += " " + hashlib.sha256(file.read()).hexdigest()
+        print(repr(path)[1:-1], said, sep="\\t")
+END
+"""
