@@ -1,0 +1,101 @@
+"""ApplyPatch: a patch is applied wholly or not at all, and looked for afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rocmdoctor.actions import Action, ApplyPatch, Person
+from rocmdoctor.applying import files
+from rocmdoctor.applying.changes import as_owner
+from rocmdoctor.applying.commands import checked
+from rocmdoctor.applying.programs import Ended, Order, ProgramError, run
+from rocmdoctor.applying.steps import Context, StepError, refused
+
+# Reading a few source files takes no longer, unless their file system does not answer.
+_READING = 60.0
+
+
+def apply_patch(do: ApplyPatch, action: Action, person: Person | None, context: Context) -> Mapping[str, Any]:
+    """Applies a patch wholly or not at all, and looks whether it did. Raises StepError, StoppedError."""
+    patch = _verified(do, context)
+    touched = _touched(do, patch, action, person, context)
+    if _is_in(do, patch, action, person, context):
+        return {"already": True}
+    _git(do, action, person, context, "--check", str(patch))
+    before = _digests(do.tree, touched, person, context)
+    _git(do, action, person, context, str(patch))
+    if _digests(do.tree, touched, person, context) == before:
+        raise StepError(
+            f"{do.patch}: git says that it was applied, but no file in {do.tree} became another", context.log
+        )
+    return {"patch": str(patch.relative_to(context.folder)), "files": list(touched)}
+
+
+def take_patch_back(
+    do: ApplyPatch, patch: Path, action: Action, person: Person | None, context: Context
+) -> None:
+    """Raises StepError, StoppedError."""
+    if not _is_in(do, patch, action, person, context):
+        raise StepError(f"{do.tree} was changed since, so that the patch can no longer be taken out of it")
+    _git(do, action, person, context, "--reverse", str(patch))
+
+
+def _verified(do: ApplyPatch, context: Context) -> Path:
+    """A copy of the patch that nobody changes any more."""
+    try:
+        data = Path(do.patch).read_bytes()
+        found = hashlib.sha256(data).hexdigest()
+        if found != do.sha256:
+            raise StepError(
+                f"{do.patch}: sha256 is {found}, the plan was made with {do.sha256}; nothing was changed"
+            )
+        kept = context.folder / "patches" / f"{context.number:03}.patch"
+        files.put(str(kept), data, 0o644)
+    except OSError as error:
+        raise StepError(refused(str(error.filename or do.patch), error)) from error
+    return kept
+
+
+def _order(do: ApplyPatch, action: Action, person: Person | None, *argv: str) -> Order:
+    env = {
+        # A repository around the tree must not make git skip the files in silence.
+        "GIT_CEILING_DIRECTORIES": str(Path(do.tree).parent),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+    }
+    return Order(("git", "apply", *argv), env, do.tree, person, action.timeout, keep=1 << 20)
+
+
+def _git(do: ApplyPatch, action: Action, person: Person | None, context: Context, *argv: str) -> Ended:
+    return checked(_order(do, action, person, *argv), context)
+
+
+def _is_in(do: ApplyPatch, patch: Path, action: Action, person: Person | None, context: Context) -> bool:
+    asked = _order(do, action, person, "--reverse", "--check", str(patch))
+    try:
+        return run(asked, context.log, context.on_line, context.stop).code == 0
+    except ProgramError as error:
+        raise StepError(str(error)) from error
+
+
+def _touched(
+    do: ApplyPatch, patch: Path, action: Action, person: Person | None, context: Context
+) -> tuple[str, ...]:
+    said = _git(do, action, person, context, "--numstat", "-z", str(patch))
+    return tuple(row.split("\t")[2] for row in said.kept.split("\0") if row.count("\t") == 2)
+
+
+def _digests(tree: str, names: tuple[str, ...], person: Person | None, context: Context) -> list[str]:
+    def digests() -> list[str]:
+        found = []
+        for name in names:
+            path = f"{tree}/{name}"
+            # A file that the patch makes or removes is not there on one side.
+            found.append(hashlib.sha256(Path(path).read_bytes()).hexdigest() if os.path.lexists(path) else "")
+        return found
+
+    return as_owner(tree, person, digests, context, _READING)

@@ -1,0 +1,234 @@
+"""Carries out a plan, from wherever it stands: what is done is skipped, what was begun is mended and done again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rocmdoctor.actions import Action, Exec, Person, Plan, Reboot, WriteFile
+from rocmdoctor.applying import leftovers
+from rocmdoctor.applying.encoding import plan_hash
+from rocmdoctor.applying.events import Event, Watch, nobody
+from rocmdoctor.applying.execute import found_done, is_there, perform
+from rocmdoctor.applying.failures import Failure
+from rocmdoctor.applying.journal import FILE, Journal, JournalError
+from rocmdoctor.applying.lock import PACKAGE_LOCKS
+from rocmdoctor.applying.steps import LOCK_SECONDS, Context, StepError, StoppedError
+from rocmdoctor.applying.stopping import AFTER_THIS, AT_ONCE, Stop, listening
+from rocmdoctor.frozen import frozen
+
+DONE, FAILED, STOPPED, REBOOT = "done", "failed", "stopped", "reboot-needed"
+_SAID = {
+    AFTER_THIS: "stopping: programs that change packages are let finish; Ctrl-C again ends them too",
+    AT_ONCE: "stopping at once",
+}
+
+
+@frozen
+class Outcome:
+    """How a run ended: done, failed, stopped or reboot-needed. `step` is the id of the action that decided it.
+
+    `message` says why, `log` and `tail` hold what its programs printed.
+    """
+
+    kind: str
+    step: str = ""
+    message: str = ""
+    log: str = ""
+    tail: tuple[str, ...] = ()
+
+
+@frozen
+class Means:
+    """What a run can be given. `is_ok` says whether a check is ok now.
+
+    `verify` runs after the last action, and what it returns is noted. `boot` stands for the kernel's boot id in tests,
+    `locks` for the package manager's.
+    """
+
+    is_ok: Callable[[str], bool] | None = None
+    verify: Callable[[], Mapping[str, Any]] | None = None
+    failures: tuple[Failure, ...] = ()
+    locks: tuple[str, ...] = PACKAGE_LOCKS
+    lock_seconds: float = LOCK_SECONDS
+    boot: str | None = None
+
+
+def run(
+    plan: Plan,
+    run_folder: Path,
+    *,
+    person: Person,
+    on_event: Watch = nobody,
+    means: Means | None = None,
+    stop: Stop | None = None,
+) -> Outcome:
+    """Carries out what is left of a plan. The caller holds the lock. Raises JournalError for a journal that is no journal.
+
+    Signals are listened to unless `stop` is given: then the caller does.
+    """
+    given = means or Means()
+    journal = Journal(run_folder / FILE, boot=given.boot)
+    try:
+        if stop is not None:
+            return _Run(plan, run_folder, person, on_event, given, stop, journal).all()
+        wish = Stop()
+        with listening(wish, lambda level: on_event(Event("stopping", text=_SAID[level]))):
+            return _Run(plan, run_folder, person, on_event, given, wish, journal).all()
+    finally:
+        journal.close()
+
+
+class _Run:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        person: Person,
+        watch: Watch,
+        means: Means,
+        stop: Stop,
+        journal: Journal,
+    ) -> None:
+        self.plan, self.folder, self.person = plan, folder, person
+        self.watch, self.means, self.stop, self.journal = watch, means, stop, journal
+
+    def all(self) -> Outcome:
+        """Every action that is left."""
+        try:
+            if (refused := self._begin()) is not None:
+                return refused
+            for number, action in enumerate(self.plan.actions, 1):
+                if (outcome := self._one(number, action)) is not None:
+                    return outcome
+            if self.means.verify:
+                self.journal.write("verified", **self.means.verify())
+            self.journal.write("end", result=DONE)
+        except JournalError as error:
+            return Outcome(FAILED, message=str(error))
+        return Outcome(DONE)
+
+    def _begin(self) -> Outcome | None:
+        lines = self.journal.lines
+        digest = plan_hash(self.plan)
+        if self.journal.state.undoing:
+            return Outcome(
+                FAILED,
+                message=f"{self.folder}: this run is being taken back; let undo end, then install anew",
+            )
+        if not lines:
+            self.journal.write("run-begin", plan=digest)
+        elif lines[0].more.get("plan") != digest:
+            return Outcome(
+                FAILED,
+                message=f"{self.folder}: the plan has the sha256 {digest}, the run was begun with"
+                f" {lines[0].more.get('plan')}; nothing was done",
+            )
+        else:
+            self.journal.write("resumed")
+        if not leftovers.settle(self.folder, self.stop, self._note, self.means.lock_seconds):
+            return self._left_behind()
+        return None
+
+    def _left_behind(self) -> Outcome:
+        if self.stop.level >= AFTER_THIS:
+            self.journal.write("stopped")
+            return Outcome(STOPPED)
+        message = "the package manager that an interrupted run began is still at work; nothing was done: wait for it, then resume"
+        self.journal.write("failed", message=message)
+        return Outcome(FAILED, message=message)
+
+    def _note(self, text: str) -> None:
+        self.watch(Event("note", text=text))
+
+    def _one(self, number: int, action: Action) -> Outcome | None:
+        """None: go on with the next."""
+        now = self.journal.state
+        if action.id in now.done or action.id in now.skipped:
+            return None
+        if self.stop.level >= AFTER_THIS:
+            return self._stopped("")
+        if isinstance(action.do, Reboot):
+            return self._reboot(number, action, action.do)
+        again = action.id in now.begun
+        if not again and is_there(action):
+            self.journal.write("skipped", action.id, why=f"{_creates(action)} is there")
+            self._tell("skipped", number, action, f"{_creates(action)} is there")
+            return None
+        return self._try(number, action, again=again)
+
+    def _try(self, number: int, action: Action, *, again: bool) -> Outcome | None:
+        context = self._context(number, action)
+        self.journal.write("begin", action.id, log=str(context.log.relative_to(self.folder)))
+        self._tell("begin", number, action)
+        try:
+            if again and self._is_done(action):
+                more = found_done(action, context)
+            else:
+                more = perform(action, context, again=again)
+        except StoppedError:
+            return self._stopped(action.id)
+        except StepError as error:
+            return self._failed(number, action, error, context)
+        self.journal.write("done", action.id, **more)
+        self._tell("done", number, action)
+        return None
+
+    def _is_done(self, action: Action) -> bool:
+        """An action that was cut off may have been done all the same. Files are simply looked at again."""
+        if isinstance(action.do, WriteFile):
+            return False
+        asked = bool(action.skip_if) and self.means.is_ok is not None and self.means.is_ok(action.skip_if)
+        return asked or is_there(action)
+
+    def _context(self, number: int, action: Action) -> Context:
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", action.id)[:100]
+        return Context(
+            self.folder,
+            self.person,
+            number,
+            self.folder / "logs" / f"{number:03}-{name}.log",
+            self.stop,
+            lambda line: self._tell("line", number, action, line),
+            self.means.failures,
+            self.means.locks,
+            self.means.lock_seconds,
+        )
+
+    def _tell(self, kind: str, number: int, action: Action, text: str = "") -> None:
+        self.watch(Event(kind, number, len(self.plan.actions), action.says, text))
+
+    def _reboot(self, number: int, action: Action, do: Reboot) -> Outcome | None:
+        asked = self.journal.state.asked.get(action.id)
+        if asked is not None and asked.boot != self.journal.boot:
+            self.journal.write("done", action.id)
+            self._tell("done", number, action)
+            return None
+        if asked is None:
+            self.journal.write("reboot-asked", action.id, why=do.why)
+        return Outcome(REBOOT, action.id, do.why)
+
+    def _stopped(self, step: str) -> Outcome:
+        self.journal.write("stopped", step)
+        return Outcome(STOPPED, step)
+
+    def _failed(self, number: int, action: Action, error: StepError, context: Context) -> Outcome:
+        try:
+            more = dict(found_done(action, context))
+        except StepError:
+            more = {}
+        more.pop("found", None)
+        log = str(error.log or "")
+        message = error.message
+        try:
+            self.journal.write("failed", action.id, message=message, log=log, tail=list(error.tail), **more)
+        except JournalError as second:
+            message = f"{message}\n{second}"
+        self._tell("failed", number, action, message)
+        return Outcome(FAILED, action.id, message, log, error.tail)
+
+
+def _creates(action: Action) -> str:
+    return action.do.creates if isinstance(action.do, Exec) else ""
