@@ -60,7 +60,9 @@ def verify(
     chosen = {*checks, *(item.id for item in proof), *(name for item in proof for name in item.explained_by)}
     outcome = judge.judge(taken, chosen)
     targets = taken.answers.get(f"env:{TARGETS}")
-    return Verified(_state(outcome), tuple(targets.text.split(",")) if targets else (), outcome, taken)
+    return Verified(
+        _state(outcome), tuple(targets.text.split(",")) if targets and targets.ok else (), outcome, taken
+    )
 
 
 def _state(outcome: Outcome) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import textwrap
 from collections.abc import Iterator, Mapping
 from string import Template
 from typing import Any, ClassVar
@@ -92,8 +93,9 @@ class Export:
 
     @property
     def note(self) -> str:
-        """Why it is there and who reads it, as a comment of one or two sentences."""
-        return f"{self.why}. Read by: {', '.join(self.readers)}."
+        """Why it is there and who reads it, as the lines of a comment."""
+        said = f"{self.why}. Read by: {', '.join(self.readers)}."
+        return "\n".join(textwrap.wrap(said, 110, break_on_hyphens=False, break_long_words=False))
 
 
 @frozen

@@ -35,7 +35,18 @@ def env_text(
     path_append: list[str] = NO_WORDS,
 ) -> str:
     """The file, for any POSIX shell. Reading it twice changes nothing. Raises BadArgumentError."""
-    parts = [_HEAD]
+    exports = exports_text(variables, notes, path_prepend, path_append)
+    return f"{_HEAD}\n{exports}" if exports else _HEAD
+
+
+def exports_text(
+    variables: Mapping[str, str],
+    notes: Mapping[str, str] = NO_VALUES,
+    path_prepend: list[str] = NO_WORDS,
+    path_append: list[str] = NO_WORDS,
+) -> str:
+    """What the file does. Raises BadArgumentError."""
+    parts = []
     for name, value in variables.items():
         if name == "PATH":
             raise BadArgumentError(
@@ -43,19 +54,13 @@ def env_text(
             )
         _check(f"variables.{name}", value)
         parts.append(f"{_note(notes.get(name, ''))}export {name}={shlex.quote(value)}\n")
-    parts += [_first_on_path(folder, notes) for folder in reversed(path_prepend)]
-    parts += [_last_on_path(folder, notes) for folder in path_append]
+    before = ((f, f'PATH={shlex.quote(f)}"${{PATH:+:${{PATH}}}}"') for f in reversed(path_prepend))
+    parts += [_on_path("path_prepend", folder, then, notes) for folder, then in before]
+    after = ((f, f'PATH="${{PATH:+${{PATH}}:}}"{shlex.quote(f)}') for f in path_append)
+    parts += [_on_path("path_append", folder, then, notes) for folder, then in after]
     if path_prepend or path_append:
         parts.append("export PATH\n")
     return "\n".join(parts)
-
-
-def _first_on_path(folder: str, notes: Mapping[str, str]) -> str:
-    return _on_path("path_prepend", folder, f'{shlex.quote(folder)}"${{PATH:+:${{PATH}}}}"', notes)
-
-
-def _last_on_path(folder: str, notes: Mapping[str, str]) -> str:
-    return _on_path("path_append", folder, f'"${{PATH:+${{PATH}}:}}"{shlex.quote(folder)}', notes)
 
 
 def _on_path(argument: str, folder: str, value: str, notes: Mapping[str, str]) -> str:
