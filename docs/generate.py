@@ -1,7 +1,8 @@
-"""Writes docs/reference/checks.md; with --check it only says whether that page is fresh."""
+"""Writes what is generated below docs/reference/; with --check it only says whether that is fresh."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -10,6 +11,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from rocmdoctor.content import DataTables, bundled, load_checks
 from rocmdoctor.facts.faults import FaultTable
 from rocmdoctor.model import Verdict
+from rocmdoctor.ops import all_operations
+from rocmdoctor.recipe.schema import recipe_schema, stack_schema
+from rocmdoctor.reports.recipe_reference import recipes_page
 from rocmdoctor.reports.reference import checks_page
 from tests.judging import judge
 from tests.machines.healthy import machine
@@ -20,7 +24,7 @@ else:
     import tomli as tomllib
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PAGE = CHECKOUT / "docs" / "reference" / "checks.md"
+REFERENCE = CHECKOUT / "docs" / "reference"
 
 
 def made() -> str:
@@ -52,11 +56,25 @@ def examples() -> dict[str, Verdict]:
     return found
 
 
+def recipe_files() -> dict[str, str]:
+    """The page and the schemas of recipes, by their path below docs/reference/."""
+    operations = all_operations()
+    example = (REFERENCE / "example-recipe.yaml").read_text(encoding="utf-8")
+    return {
+        "recipes.md": recipes_page(operations, example),
+        "schema/recipe.json": json.dumps(recipe_schema(operations), indent=2) + "\n",
+        "schema/stack.json": json.dumps(stack_schema(), indent=2) + "\n",
+    }
+
+
 if __name__ == "__main__":
+    files = {"checks.md": made(), **recipe_files()}
     if "--check" in sys.argv:
-        sys.exit(
-            0
-            if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == made()
-            else "stale: run docs/generate.py"
-        )
-    PAGE.write_text(made(), encoding="utf-8")
+        stale = [
+            name
+            for name, text in files.items()
+            if not (REFERENCE / name).is_file() or (REFERENCE / name).read_text(encoding="utf-8") != text
+        ]
+        sys.exit(f"stale: {', '.join(stale)}; run docs/generate.py" if stale else 0)
+    for name, text in files.items():
+        (REFERENCE / name).write_text(text, encoding="utf-8")

@@ -56,10 +56,13 @@ def lint(paths: tuple[Path, ...], content: tuple[Path, ...], as_json: bool) -> i
 
 
 def _files(paths: Iterable[Path], content: tuple[Path, ...]) -> list[Path]:
-    """The files that are meant. Raises UsageError for a folder without any."""
+    """The files that are meant. Raises UsageError for a folder that is none, or without any."""
     from rocmdoctor.content import bundled, own_folders, recipe_files
 
     folders = [bundled(), *own_folders(content)]
+    for folder in folders:
+        if not folder.is_dir():
+            raise PlacedError(str(folder), "is not a folder")
     named: list[Path] = []
     for path in paths:
         if not path.is_dir():

@@ -87,6 +87,11 @@ class Taking:
         if not isinstance(value, Mapping):
             self.wrong(path, value, "a mapping")
             return value
+        for key in value:
+            if _later(key):
+                self.wrong(
+                    (*path, key), key, "a key without '${...}': only values have their names filled in"
+                )
         return {
             self.take(kinds[0], key, (*path, key)): self.take(kinds[1], item, (*path, key))
             for key, item in value.items()
@@ -95,13 +100,14 @@ class Taking:
     def _scalar(self, kind: Any, value: Any, path: Path) -> Any:
         if kind is str:
             return self._text(value, path)
-        plain = isinstance(value, str) and getattr(value, "plain", False)
-        if kind is bool and plain and value in _TRUTHS:
-            return _TRUTHS[value]
-        if kind is int and plain and _WHOLE.fullmatch(value):
-            return int(value)
+        read: bool | int | None = None
+        if isinstance(value, str):
+            read = _TRUTHS.get(value) if kind is bool else _whole(value)
+        if read is not None and getattr(value, "plain", False):
+            return read
         if kind is not int or not _later(value):
-            self.wrong(path, value, {bool: "true or false", int: "a whole number"}.get(kind, str(kind)))
+            wanted = {bool: "true or false", int: "a whole number"}[kind]
+            self.wrong(path, value, wanted if read is None else f"{wanted}, without quotes")
         return value
 
     def _text(self, value: Any, path: Path) -> Any:
@@ -112,6 +118,10 @@ class Taking:
         if several:
             self.wrong(path, value, f"one text, and ${{{several}}} is a list")
         return str(value)
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if _WHOLE.fullmatch(text) else None
 
 
 def _later(value: object) -> bool:

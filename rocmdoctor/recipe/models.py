@@ -28,7 +28,10 @@ VARIABLE = Shape("a name of small letters, digits and '_'", r"[a-z][a-z0-9_]*")
 SYSTEM = Shape("a system such as 'debian-13' or 'ubuntu'", r"[a-z][a-z0-9._]*(?:-[a-z0-9._]+)?")
 TARGET = Shape("a gfx target such as 'gfx90a', or a pattern such as 'gfx11*'", r"gfx[0-9a-f*?\[\]!-]+")
 COMMIT = Shape("40 hexadecimal digits (a commit)", r"[0-9a-f]{40}")
-LINE = Shape("a text of one line", r"[^\r\n]*\S[^\r\n]*")
+LINE = Shape("a text of one line", r"(?=[^\r\n]*\S)[^\r\n]+")
+
+# No version is longer, and packaging takes its time.
+_LONG = 200
 
 
 def _refused(wanted: str) -> PydanticCustomError:
@@ -50,18 +53,18 @@ def _schema(shape: Shape) -> WithJsonSchema:
 
 def _is_specifier(text: str) -> bool:
     try:
-        SpecifierSet(text)
+        SpecifierSet(text[:_LONG])
     except InvalidSpecifier:
         return False
-    return bool(text.strip())
+    return bool(text.strip()) and len(text) < _LONG
 
 
 def _is_version(text: str) -> bool:
     try:
-        Version(text)
+        Version(text[:_LONG])
     except InvalidVersion:
         return False
-    return True
+    return len(text) < _LONG
 
 
 def _truth(value: object) -> object:
@@ -98,7 +101,15 @@ One = Annotated[Literal[1], BeforeValidator(_one)]
 WordsValue = Annotated[
     Any,
     PlainValidator(_words),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    # An editor reads an unquoted 12 as a number; as a text it is the same.
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": ["string", "integer"]},
+                {"type": "array", "items": {"type": ["string", "integer"]}},
+            ]
+        }
+    ),
 ]
 
 
@@ -139,7 +150,9 @@ class ReleaseModel(_Model):
     vars: dict[VariableName, WordsValue] = Field(
         default={}, description="Values of this version; they stand before those of the recipe."
     )
-    url: Url = Field(default="", description="The address of its archive; `sha256` must stand beside it.")
+    url: Url = Field(
+        default="", description="The address of its archive; `sha256` or `commit` must stand beside it."
+    )
     sha256: Sha256 = Field(default="", description="The sha256 that the archive must have.")
     commit: Commit = Field(default="", description="The commit of its source.")
 

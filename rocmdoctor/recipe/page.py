@@ -210,6 +210,8 @@ def _unprintable(text: str, file: str, at: int) -> Problem:
 
 
 def _syntax(text: str, file: str, error: yaml.YAMLError) -> Problem:
+    if "nesting" in str(error):
+        return Problem(_place_of(error, file), "", f"is nested deeper than {MAX_DEPTH} levels; no recipe is")
     # As the parser in Python words it where that takes no time: the words of libyaml differ from version to version.
     if len(text) < 1 << 16:
         try:
@@ -217,8 +219,12 @@ def _syntax(text: str, file: str, error: yaml.YAMLError) -> Problem:
                 pass
         except yaml.YAMLError as plain:
             error = plain
-    mark = getattr(error, "problem_mark", None)
     words = getattr(error, "problem", None) or str(error).partition("\n")[0]
     context = getattr(error, "context", None)
-    place = Place(file, mark.line + 1, mark.column + 1) if mark is not None else Place(file, 1, 1)
+    place = _place_of(error, file)
     return Problem(place, "", f"is not YAML: {words} ({context})" if context else f"is not YAML: {words}")
+
+
+def _place_of(error: yaml.YAMLError, file: str) -> Place:
+    mark = getattr(error, "problem_mark", None)
+    return Place(file, 1, 1) if mark is None else Place(file, mark.line + 1, mark.column + 1)

@@ -20,7 +20,7 @@ _WANTED = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "bool_type": "true or false",
-    "literal_error": "1",
+    "literal_error": "1, without quotes",
     "too_short": "at least one",
 }
 
