@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -132,8 +133,6 @@ def hand_over(
 
 def waited(argv: Sequence[str], given: bytes) -> int:
     """A program in our own terminal, with these bytes on its standard input; its exit code."""
-    import signal
-
     sys.stdout.flush()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -64,6 +64,16 @@ class Ending:
             return Report("no", wrong=(("verify", str(error)),))
         return Report(said["state"], _pairs(said["wrong"]), _pairs(said["unknown"]))
 
+    def is_ok(self, check: str, user: pwd.struct_passwd | None, content: tuple[Path, ...]) -> bool:
+        """What a check says now, asked as the user; a check that cannot be asked is not ok."""
+        from rocmdoctor.hosts.caller import apart
+
+        try:
+            said = apart(lambda _tell: {"status": _status(check, content)}, None, VERIFY_SECONDS, user)
+        except OSError:
+            return False
+        return bool(said["status"] == "ok")
+
     # ------------------------------------------------------------ ends
 
     def done(self, plan: Plan, folder: Path, outcome: Outcome, report: Report) -> int:
@@ -106,9 +116,9 @@ class Ending:
         """Said right before the machine goes down."""
         self._say(f"rebooting now: {outcome.message}; the installation goes on by itself after it")
 
-    def undone(self, plan: Plan, folder: Path, outcome: Undone) -> int:
+    def undone(self, folder: Path, outcome: Undone) -> int:
         """A run was taken back, as far as it could be."""
-        code = 4 if outcome.failed else 0
+        code = 130 if outcome.failed.startswith("stopped") else 4 if outcome.failed else 0
         if self._options.json:
             problems = [{"code": "not-undone", "message": why, "where": name} for name, why in outcome.left]
             data = {"run": folder.name, "undone": list(outcome.undone), "left": dict(outcome.left)}
@@ -156,6 +166,14 @@ class Ending:
     def _say(self, text: str) -> None:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
+
+
+def _status(check: str, content: tuple[Path, ...]) -> str:
+    from rocmdoctor.cli.running import Judge
+    from rocmdoctor.cli.taking import take
+    from rocmdoctor.model import Wish
+
+    return Judge(content, Wish()).judge(take(), {check}).diagnosis.verdict(check).status
 
 
 def _pairs(raw: Any) -> tuple[tuple[str, str], ...]:

@@ -139,7 +139,7 @@ def install(targets: tuple[str, ...], wanted: Wanted, consent: Consent, *, as_js
     if not as_json:
         _show(drawn, wanted)
     if not plan.actions:
-        return _all_in_place(drawn, wanted, as_json=as_json)
+        return _all_in_place(drawn, as_json=as_json)
     try:
         before = _way_to_root(plan)
         agreed = _agreed(plan, consent, as_json=as_json)
@@ -188,7 +188,7 @@ def _of_file(path: Path, wanted: Wanted) -> Drawn:
     return drawn
 
 
-def _all_in_place(drawn: Drawn, wanted: Wanted, *, as_json: bool) -> int:
+def _all_in_place(drawn: Drawn, *, as_json: bool) -> int:
     """Nothing to do: the checks that the recipes name are judged from the answers that are there."""
     wrong = [
         v for v in drawn.diagnosis.verdicts if v.id in drawn.plan.verify and v.status in ("fail", "broken")

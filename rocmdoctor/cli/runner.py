@@ -20,7 +20,7 @@ from rocmdoctor.actions import Plan
 from rocmdoctor.applying import history, journal, places, unit
 from rocmdoctor.applying.encoding import PlanFileError, plan_as_json, plan_from_json, plan_hash
 from rocmdoctor.applying.lock import LockedError, locked
-from rocmdoctor.applying.run_plan import Outcome, run
+from rocmdoctor.applying.run_plan import Means, Outcome, run
 from rocmdoctor.applying.undo import take_back
 from rocmdoctor.cli.ending import Ending, Report
 
@@ -150,14 +150,16 @@ def undo(state: Path, number: int, options: Options) -> int:
             plan, folder, person=_entry(plan), show=Ending(options).progress, force=options.force
         )
         unit_of.disarm()
-        return Ending(options).undone(plan, folder, outcome)
+        return Ending(options).undone(folder, outcome)
 
 
 def _go(plan: Plan, folder: Path, state: Path, options: Options, content: tuple[Path, ...]) -> int:
     ending = Ending(options)
     own_unit = _Unit(state, folder)
     armed = own_unit.arm()
-    outcome = run(plan, folder, person=_entry(plan), show=ending.progress)
+    user = _entry(plan)
+    means = Means(is_ok=lambda name: ending.is_ok(name, user, content or _own_content()))
+    outcome = run(plan, folder, person=user, show=ending.progress, means=means)
     if outcome.state == "reboot":
         if options.reboot and armed:
             ending.rebooting(outcome)

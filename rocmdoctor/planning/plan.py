@@ -8,7 +8,6 @@ from typing import Any
 
 from rocmdoctor.actions import Action, Choice, Exec, Plan, Request
 from rocmdoctor.asking import distinct
-from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.base import UnknownError
 from rocmdoctor.facts.system import Kernel, OsRelease
 from rocmdoctor.frozen import frozen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from rocmdoctor.actions import Action, Exec, Fetch, Plan, Reboot, WriteFile
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.system import OsRelease
@@ -32,7 +34,9 @@ def plan_text(plan: Plan, known: Known, paint: Paint, width: int, verbose: int =
 
 def _left_out(page: Page, plan: Plan, verbose: int) -> None:
     """What an administrator would have to do is always said; the other reasons are for those who ask."""
-    for_others = {n: why for n, why in plan.left_out.items() if plan.request.no_root and why.startswith("needs root")}
+    for_others = {
+        n: why for n, why in plan.left_out.items() if plan.request.no_root and why.startswith("needs root")
+    }
     shown = plan.left_out if verbose else for_others
     hidden = len(plan.left_out) - len(shown)
     if not plan.left_out:
@@ -84,8 +88,6 @@ def detail(action: Action) -> list[str]:
     """What exactly will be done, as `-v` shows it."""
     do = action.do
     if isinstance(do, Exec):
-        import shlex
-
         return [shlex.join(do.argv)]
     if isinstance(do, WriteFile):
         if do.text is None:
