@@ -29,6 +29,11 @@ def hipcc_compiles(probe: HipProbe) -> Verdict:
             remedy=Remedy("Install ROCm's compiler.", ("rocmdoctor install rocm",), recipe="rocm"),
         )
     hipcc = probe.hipcc or "hipcc"
+    if probe.compiled == "empty":
+        return fail(
+            f"{hipcc} ended without an error for {_for(probe)} and made no program: it handed the work to another compiler",
+            remedy=Remedy("See which one it takes.", ("hipconfig --full",)),
+        )
     if probe.compiled == "hangs":
         return unknown(f"{hipcc} did not compile a small program for {_for(probe)} in {probe.seconds:.0f} s")
     if probe.compiled == "failed":

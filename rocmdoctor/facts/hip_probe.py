@@ -95,9 +95,11 @@ class Tried:
 
 @frozen
 class HipProbe(Fact):
-    """The program's fate. `compiled` and `ran` are ok, failed, absent, hangs or not-asked; `said` what the compiler complained of.
+    """The program's fate. `compiled` and `ran` are ok, failed, absent, hangs or not-asked; `said`: the compiler's complaints.
 
-    `found` are the targets in the built file, None when nobody looked; `devices` how many GPUs HIP counted.
+    `compiled` is empty where hipcc was content and made no program.
+
+    `found`: the targets in the built file, None when nobody looked; `devices` how many GPUs HIP counted.
     """
 
     wanted: tuple[str, ...]
@@ -138,7 +140,7 @@ class HipProbe(Fact):
         count = re.search(rf"^{_NAME} devices (\d+)", ran.stdout, re.MULTILINE)
         return cls(
             wanted=tuple((ev.env(TARGETS) or "").split(",")),
-            compiled=_state(built),
+            compiled="empty" if look.ok and not look.files else _state(built),
             hipcc=built.path or None,
             seconds=built.seconds,
             said=_complaints(built),
