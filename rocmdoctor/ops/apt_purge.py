@@ -33,9 +33,8 @@ _KEPT = (
     "sed", "shim-signed", "ssh", "sudo*", "systemd*", "sysvinit-utils", "tar", "udev", "util-linux*",
 )  # fmt: skip
 # Of the distribution's only: what shows pictures, with a GPU or without.
-_SHOWN = (
-    "firmware-*", "libdrm*", "libegl*", "libgl*", "libgbm*", "libvulkan*", "linux-firmware*", "mesa-*", "xserver-xorg*",
-)  # fmt: skip
+_SHOWN = ("firmware-*", "linux-firmware*", "mesa-*", "xserver-xorg*")
+_LIBRARIES = ("libdrm*", "libegl*", "libgl*", "libgbm*", "libvulkan*")
 
 
 def _any(name: str, patterns: Iterable[str]) -> bool:
@@ -79,7 +78,7 @@ def _why_kept(ground: Ground, package: Package, nvidia: frozenset[str]) -> str:
         return "the machine could not be started, reached or mended without it"
     if name in nvidia:
         return "an NVIDIA GPU is here" if ground.known.get(PciDisplays).nvidia else ""
-    if _any(name, _SHOWN) and _origin(ground, package, nvidia) == "distribution":
+    if _any(name, (*_SHOWN, *_LIBRARIES)) and _origin(ground, package, nvidia) == "distribution":
         return "the distribution's displays and firmware stay"
     return ""
 
@@ -120,7 +119,7 @@ def purge(
     extra = _extra(autoremove=autoremove)
     said = predicted(ground.answer(question(*extra, "purge", *meant)))
     removes = said.removes if said else tuple(meant)
-    _refuse_kept(ground, removes, meant)
+    _refuse_kept(ground, removes, meant, autoremove=autoremove)
     yield Action(
         do=Exec(
             argv=(*APT, *KEEP, *extra, "purge", *meant),
@@ -145,9 +144,12 @@ def _along(removes: tuple[str, ...], meant: list[str]) -> str:
     return f", and with them {', '.join(more)}" if more else ""
 
 
-def _refuse_kept(ground: Ground, removes: tuple[str, ...], meant: list[str]) -> None:
+def _refuse_kept(ground: Ground, removes: tuple[str, ...], meant: list[str], *, autoremove: bool) -> None:
     packages, nvidia = ground.known.get(Dpkg).packages, _nvidia(ground)
     for name in removes:
+        # A library that nothing else needs shows no pictures either.
+        if autoremove and _any(name, _LIBRARIES):
+            continue
         why = _why_kept(ground, packages.get(name) or Package(name, ""), nvidia)
         if why:
             raise ForbiddenError(f"purging {', '.join(meant)} would remove {name}, which stays: {why}")

@@ -34,8 +34,10 @@ NO_WORDS: list[str] = []
 NO_VALUES: dict[str, str] = {}
 
 _NO_DOTS = r"(?!.*(?:^|/)\.\.(?:/|$))"
-# Debian policy 5.6.1; a version or release may be asked for after `=`.
-PACKAGE = Shape("a Debian package name", r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?(?:=[A-Za-z0-9.+:~-]+)?")
+# Debian policy 5.6.1; a version or release may be asked for after `=`. No `-` at the end: to apt that means "remove".
+PACKAGE = Shape(
+    "a Debian package name", r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](?::[a-z0-9]+)?(?:=[A-Za-z0-9.+:~-]+)?"
+)
 ABSOLUTE = Shape("an absolute path without '..'", rf"{_NO_DOTS}/[^\x00-\x1f]*")
 PLACE = Shape(
     "an absolute path, or one that begins with '~/', without '..'",
@@ -50,7 +52,7 @@ URL = Shape(
 SHA256 = Shape("64 hexadecimal digits (sha256)", r"[0-9a-f]{64}")
 FINGERPRINT = Shape("a key fingerprint of 40 hexadecimal digits", r"[0-9A-F]{40}")
 VARIABLE = Shape("the name of an environment variable", r"[A-Za-z_][A-Za-z0-9_]*")
-MODE = Shape("an octal mode such as '0644', not writable for everybody", r"0?[0-7][0-57][0-57]")
+MODE = Shape("an octal mode such as '0644', not writable for everybody", r"0?[0-7][0-7][0145]")
 KERNEL_PARAMETER = Shape("one kernel parameter", r"[A-Za-z0-9_.]+(?:=[A-Za-z0-9_.,:+/=-]+)?")
 
 Package = Annotated[str, PACKAGE]

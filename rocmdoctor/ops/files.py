@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from rocmdoctor.actions import Action, Exec, Fetch, Undo, WriteFile
 from rocmdoctor.model import Query
-from rocmdoctor.ops.arguments import BadArgumentError, Mode, Place, Sha256, Url
+from rocmdoctor.ops.arguments import NO_WORDS, BadArgumentError, Mode, Place, Sha256, Url
 from rocmdoctor.ops.ground import Ground, file_questions
-from rocmdoctor.ops.places import Owner, holds, owner_of, resolved, sha256_of, there
+from rocmdoctor.ops.places import Owner, holds, no_shell, owner_of, resolved, sha256_of, there
 from rocmdoctor.ops.registry import operation
 
 # Downloads run at 1 MB a second or more, else they count as stuck.
@@ -21,22 +22,44 @@ def _asks_one(ground: Ground, *, path: str, owner: Owner = "root", **_: object) 
 
 @operation("file.write", asks=_asks_one)
 def write(
-    ground: Ground, *, path: Place, text: str, mode: Mode = "0644", owner: Owner = "root"
+    ground: Ground,
+    *,
+    path: Place,
+    text: str,
+    mode: Mode = "0644",
+    owner: Owner = "root",
+    then: list[str] = NO_WORDS,
 ) -> Iterator[Action]:
     """Write a file that holds exactly this text, with this mode and owner.
 
-    `~/` is the home of the user and takes `owner: user`. A file that nobody can read is written again, which changes
-    nothing where it was right.
+    `~/` is the home of the user and takes `owner: user`. `then` are the words of a program that reads the file: it runs
+    once the file is written, and once more when that is taken back. A file that nobody can read is written again, which
+    changes nothing where it was right.
     """
     full = resolved(ground, "path", path, owner)
     if "\0" in text:
         raise BadArgumentError("text", text, "text without zero bytes")
+    no_shell("then", then, required=False)
     root = owner == "root"
     bits = int(mode, 8)
     if not holds(ground, full, sha256_of(text)):
         yield Action(
-            do=WriteFile(full, text, bits), says=f"write {full}", undo=Undo("restore"), root=root, seconds=0.1
+            do=WriteFile(full, text, bits),
+            says=f"write {full}",
+            undo=Undo(
+                "restore", f"runs {shlex.join(then)} after it" if then else "", (tuple(then),) if then else ()
+            ),
+            root=root,
+            seconds=0.1,
         )
+        if then:
+            yield Action(
+                do=Exec(tuple(then)),
+                says=f"run {shlex.join(then)}, which reads {full}",
+                undo=Undo("commands", "runs once the file is as it was"),
+                root=root,
+                seconds=2.0,
+            )
     yield from _mode_and_owner(ground, full, bits, root=root)
 
 

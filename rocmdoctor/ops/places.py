@@ -1,8 +1,10 @@
-"""Where files of the user's and of root's may lie, and what tells whether one is as wanted. Pure."""
+"""Where files of the user's and of root's may lie, what tells whether one is as wanted, which words may be run. Pure."""
 
 from __future__ import annotations
 
 import hashlib
+import re
+import shlex
 from typing import Literal
 
 from rocmdoctor.facts.base import UnknownError
@@ -11,6 +13,8 @@ from rocmdoctor.ops.arguments import BadArgumentError
 from rocmdoctor.ops.ground import Ground
 
 Owner = Literal["root", "user"]
+_SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "mksh", "fish", "csh", "tcsh", "busybox"}
+_RISES = {"sudo", "su", "doas", "pkexec", "runuser"}
 
 
 def resolved(ground: Ground, argument: str, path: str, owner: Owner) -> str:
@@ -50,3 +54,22 @@ def owner_of(ground: Ground, path: str) -> str | None:
     """Who owns a file, None when there is none."""
     words = ground.answer(Stat(path)).text.split()
     return words[2] if len(words) == 4 else None
+
+
+def no_shell(argument: str, argv: list[str], *, required: bool) -> None:
+    """Raises BadArgumentError for words that would bring a shell, or other rights, in."""
+    if required and not (argv and argv[0]):
+        raise BadArgumentError(argument, argv, "a program and its arguments")
+    for word in argv:
+        if "\0" in word:
+            raise BadArgumentError(argument, word, "text without zero bytes")
+    names = [word.rpartition("/")[2] for word in argv]
+    if names and names[0] in _RISES:
+        raise BadArgumentError(
+            argument, argv[0], "a program that keeps its rights; 'root: true' gives root's"
+        )
+    for number, name in enumerate(names):
+        if name in _SHELLS and any(re.fullmatch(r"-[a-zA-Z]*c", word) for word in argv[number + 1 :]):
+            raise BadArgumentError(
+                argument, shlex.join(argv), "a program's own words, without a shell that reads them"
+            )

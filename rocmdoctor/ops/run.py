@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator
 
@@ -10,11 +9,8 @@ from rocmdoctor.actions import Action, Exec, Reboot, Undo
 from rocmdoctor.model import Query, Stat
 from rocmdoctor.ops.arguments import NO_VALUES, NO_WORDS, BadArgumentError, Place, VariableName
 from rocmdoctor.ops.ground import Ground
-from rocmdoctor.ops.places import Owner, resolved
+from rocmdoctor.ops.places import Owner, no_shell, resolved
 from rocmdoctor.ops.registry import operation
-
-_SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "mksh", "fish", "csh", "tcsh", "busybox"}
-_RISES = {"sudo", "su", "doas", "pkexec", "runuser"}
 
 
 def _asks(ground: Ground, *, creates: str = "", **_: object) -> Iterator[Query]:
@@ -42,8 +38,8 @@ def run(  # noqa: PLR0913 - the keys of a step
     `seconds` is how long it usually takes; it is stopped after ten times that, ten minutes at least. `undo` are the
     words of a program that takes it back.
     """
-    _no_shell("argv", argv, required=True)
-    _no_shell("undo", undo, required=False)
+    no_shell("argv", argv, required=True)
+    no_shell("undo", undo, required=False)
     for name, value in env.items():
         if "\0" in value:
             raise BadArgumentError(f"env.{name}", value, "text without zero bytes")
@@ -69,25 +65,6 @@ def run(  # noqa: PLR0913 - the keys of a step
         timeout=max(600.0, 10.0 * seconds),
         seconds=float(seconds),
     )
-
-
-def _no_shell(argument: str, argv: list[str], *, required: bool) -> None:
-    """Raises BadArgumentError for words that would bring a shell, or other rights, in."""
-    if required and not (argv and argv[0]):
-        raise BadArgumentError(argument, argv, "a program and its arguments")
-    for word in argv:
-        if "\0" in word:
-            raise BadArgumentError(argument, word, "text without zero bytes")
-    names = [word.rpartition("/")[2] for word in argv]
-    if names and names[0] in _RISES:
-        raise BadArgumentError(
-            argument, argv[0], "a program that keeps its rights; 'root: true' gives root's"
-        )
-    for number, name in enumerate(names):
-        if name in _SHELLS and any(re.fullmatch(r"-[a-zA-Z]*c", word) for word in argv[number + 1 :]):
-            raise BadArgumentError(
-                argument, shlex.join(argv), "a program's own words, without a shell that reads them"
-            )
 
 
 @operation("reboot")

@@ -63,12 +63,12 @@ def exports_text(
     return "\n".join(parts)
 
 
-def _on_path(argument: str, folder: str, value: str, notes: Mapping[str, str]) -> str:
+def _on_path(argument: str, folder: str, then: str, notes: Mapping[str, str]) -> str:
     _check(argument, folder)
     if ":" in folder:
         raise BadArgumentError(argument, folder, "a folder without ':', which parts the folders of PATH")
     note = _note(notes.get(folder) or notes.get("PATH", ""))
-    return f'{note}case ":${{PATH-}}:" in\n*:{shlex.quote(folder)}:*) ;;\n*) PATH={value} ;;\nesac\n'
+    return f'{note}case ":${{PATH-}}:" in\n*:{shlex.quote(folder)}:*) ;;\n*) {then} ;;\nesac\n'
 
 
 def _note(text: str) -> str:
@@ -115,14 +115,14 @@ def reading_files(ground: Ground) -> tuple[str, ...]:
     .bashrc always. .zshrc where the shell is zsh or the file is there. Bash reads no .bashrc in a login shell (ssh, a
     console); the files of Debian and Ubuntu lead there, but a .bash_profile that some installer made hides them. So the
     first login file that is there gets the block too, unless it leads to .bashrc, itself or through .profile; .profile is
-    made where there is none at all.
+    made where there is none at all. A plain sh reads .profile and nothing else; fish reads none of these.
     """
     shell = ground.person.shell.rpartition("/")[2]
     files = [".bashrc"]
     if shell == "zsh" or ground.answer(Stat(_in_home(ground, ".zshrc"))).ok:
         files.append(".zshrc")
     if shell in ("bash", "sh", "dash", ""):
-        login = _login_file(ground)
+        login = ".profile" if shell in ("sh", "dash") else _login_file(ground)
         if login is not None:
             files.append(login)
     return tuple(_in_home(ground, name) for name in files)
@@ -160,7 +160,8 @@ def shell_env(
 
     They stand in ~/.config/rocmdoctor/env.sh, each under its note; marked lines of .bashrc, .zshrc and, where it does not
     lead there, bash's login file read it. `notes` are by the name of a variable or folder. With nothing to export all of
-    it is removed. Files that nobody could look into are planned: writing the same again changes nothing.
+    it is removed. A file that nobody could look into is written, which changes nothing where it was right, and counts as
+    empty when all is to be removed.
     """
     text = env_text(variables, notes, path_prepend, path_append)
     path = _in_home(ground, ENV_FILE)
@@ -179,9 +180,9 @@ def _nothing(ground: Ground, path: str) -> Iterator[Action]:
     """What stands anywhere is removed: the shell may have been another one then."""
     for name in (".bashrc", ".zshrc", *_LOGIN):
         file = _in_home(ground, name)
-        if ground.block(file) is not None:
+        if _block(ground, file) is not None:
             yield _written(file, None, f"remove the lines of rocmdoctor from {file}", block=True)
-    if there(ground, path):
+    if ground.answer(Stat(path)).ok and there(ground, path):
         yield _written(path, None, f"remove {path}", block=False)
 
 

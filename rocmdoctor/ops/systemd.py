@@ -62,7 +62,7 @@ def unit(
         )
     if enable and not _said(ground, "is-enabled", name, "enabled"):
         yield _called("enable", name, f"start {name} at each boot", "disable")
-    if start and (changed or not _said(ground, "is-active", name, "active")):
+    if start and (not _said(ground, "is-active", name, "active") or changed):
         yield _called("restart", name, f"start {name}", "stop")
 
 
