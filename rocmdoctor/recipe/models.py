@@ -22,7 +22,7 @@ from rocmdoctor.ops.arguments import SHA256, URL, Shape
 from rocmdoctor.recipe.page import Scalar
 
 ID = Shape("an id in kebab-case, such as 'rocm-tools'", r"[a-z0-9]+(?:-[a-z0-9]+)*")
-CHECK = Shape("the id of a check, such as 'driver.loaded'", r"[a-z]+\.[a-z0-9]+(?:-[a-z0-9]+)*")
+CHECK = Shape("the id of a check, such as 'driver.kfd-access'", r"[a-z]+\.[a-z0-9]+(?:-[a-z0-9]+)*")
 OPERATION = Shape("the name of an operation, such as 'apt.install'", r"[a-z][a-z0-9.-]*")
 VARIABLE = Shape("a name of small letters, digits and '_'", r"[a-z][a-z0-9_]*")
 SYSTEM = Shape("a system such as 'debian-13' or 'ubuntu'", r"[a-z][a-z0-9._]*(?:-[a-z0-9._]+)?")

@@ -350,7 +350,7 @@ SHAPE: dict[str, tuple[str, ...]] = {
     ),
     "a check that cannot be one": (
         HEAD + STEPS + "verify: [driver]\n",
-        "8:10: verify.1: found 'driver', wanted the id of a check, such as 'driver.loaded'",
+        "8:10: verify.1: found 'driver', wanted the id of a check, such as 'driver.kfd-access'",
     ),
     "a variable with a dash": (
         HEAD + "vars: {a-b: c}\n" + STEPS,
@@ -626,6 +626,14 @@ def test_what_is_named_and_what_is_given(name: str) -> None:
     assert refused(text) == said
 
 
+@pytest.mark.parametrize("nothing", ["", "null", "~"])
+def test_nothing_is_no_text(nothing: str) -> None:
+    (said,) = refused(args(f"{{name: {nothing}}}"))
+    assert said.endswith("steps.1.with.name: found nothing, wanted a text")
+    recipe = load_recipe(args(f"{{path: /x, text: {nothing}}}", "file"), "f", None, OPERATIONS)
+    assert recipe.steps[0].with_["text"] is None
+
+
 @pytest.mark.parametrize("name", STACK)
 def test_stacks(name: str) -> None:
     text, *said = STACK[name]
@@ -719,6 +727,8 @@ def test_files_that_are_no_text(tmp_path: Path) -> None:
     assert said_of(path) == ":2:1: is not UTF-8 text: byte 0xff at 14"
     with path.open("wb") as file:
         file.truncate(1 << 40)
+    assert said_of(path) == ":1:1: is larger than 1 MiB; no recipe is"
+    path.write_text(f"{GOOD}# {'é' * 600_000}", encoding="utf-8")
     assert said_of(path) == ":1:1: is larger than 1 MiB; no recipe is"
 
 
