@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from rocmdoctor.actions import Person
-from rocmdoctor.applying.programs import GRACE, ProgramError, identity
+from rocmdoctor.applying.programs import GRACE, identity
 from rocmdoctor.applying.stopping import AFTER_THIS, Stop
 
 Tell = Callable[[str], None]
@@ -167,6 +167,3 @@ def _say(writer: int, value: dict[str, Any]) -> None:
     data = json.dumps(value).encode() + b"\n"
     while data:
         data = data[os.write(writer, data) :]
-
-
-__all__ = ["ChildError", "ChildStoppedError", "ProgramError", "Tell", "apart", "somebody_else"]

@@ -69,6 +69,12 @@ def for_root(path: str, person: Person | None) -> None:
             raise StepError(str(error)) from error
 
 
+def too_large(path: str) -> str:
+    """Why a file is not overwritten."""
+    size = f"{files.KEEP_BYTES >> 20} MiB"
+    return f"{path}: larger than {size}, so that it could not be given back; move it away, then resume"
+
+
 def keep(former: Former, context: Context) -> str:
     """Keeps what was there for undo. Raises StepError: without it nothing is changed."""
     try:
@@ -105,22 +111,22 @@ def write_file(do: WriteFile, person: Person | None, context: Context) -> Mappin
     if (data is None and former.kind == "absent") or (former.kind == "file" and data == former.data):
         return _as_it_is(former, context)
     # Written or not is all there is: what stands there now is what was there before us.
-    kept = keep(former, context)
+    where = keep(former, context)
     if data is None:
         as_owner(do.path, person, lambda: files.remove(former.path), context, 60)
-        return {"path": former.path, "backup": kept, "new": False, "sha256": ""}
+        return {"path": former.path, "backup": where, "new": False, "sha256": ""}
     new = former.kind != "file"
     mode = do.mode if new else former.mode
     owner = None if new else (former.uid, former.gid)
     as_owner(do.path, person, lambda: files.put(former.path, data, mode, owner), context, 60)
-    return {"path": former.path, "backup": kept, "new": new, "sha256": hashlib.sha256(data).hexdigest()}
+    return {"path": former.path, "backup": where, "new": new, "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def _as_it_is(former: Former, context: Context) -> Mapping[str, Any]:
     """Nothing to do: somebody else's work, or ours from a try that was cut off before it was noted."""
     if not context.backup.exists():
         return {"path": former.path, "unchanged": True}
-    before = _kept(context)
+    before = kept(context)
     return {
         "path": former.path,
         "backup": str(context.backup.relative_to(context.folder)),
@@ -129,7 +135,8 @@ def _as_it_is(former: Former, context: Context) -> Mapping[str, Any]:
     }
 
 
-def _kept(context: Context) -> Former:
+def kept(context: Context) -> Former:
+    """What was kept before the step. Raises StepError."""
     try:
         found = files.saved(context.backup)
     except (OSError, ValueError) as error:

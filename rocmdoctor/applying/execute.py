@@ -7,21 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rocmdoctor.actions import Action, ApplyPatch, Exec, Fetch, Person, Reboot, WriteFile
+from rocmdoctor.actions import Action, ApplyPatch, Exec, Fetch, Person, WriteFile
 from rocmdoctor.applying.changes import write_file
 from rocmdoctor.applying.commands import came, execute
 from rocmdoctor.applying.fetch import fetch
 from rocmdoctor.applying.patches import apply_patch
-from rocmdoctor.applying.steps import Context, StepError, StoppedError
+from rocmdoctor.applying.steps import Context, StepError
 
 
-def whom(action: Action, person: Person) -> Person | None:
+def whom(action: Action, person: Person | None) -> Person | None:
     """As whom an action is done: None is whoever we are. Raises StepError when root is needed and we are not root."""
     if action.root:
         if os.geteuid() != 0:
             raise StepError(f"'{action.says}' needs root, and this run has none; begin it without --no-root")
         return None
-    return person if person.uid != os.geteuid() else None
+    return person
 
 
 def perform(action: Action, context: Context, *, again: bool) -> Mapping[str, Any]:
@@ -50,6 +50,3 @@ def is_there(action: Action) -> bool:
 def found_done(action: Action, context: Context) -> Mapping[str, Any]:
     """What undo needs of an action that was done but not noted, since the run was cut off in between."""
     return {"found": True, **came(action, context)}
-
-
-__all__ = ["Context", "Reboot", "StepError", "StoppedError", "found_done", "is_there", "perform", "whom"]

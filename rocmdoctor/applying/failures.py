@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
+from rocmdoctor.content import bundled
 from rocmdoctor.frozen import frozen
 
 if sys.version_info >= (3, 11):
@@ -15,6 +17,10 @@ else:
     import tomli as tomllib
 
 _KEYS = {"pattern", "source", "says", "cure"}
+
+
+class FailureTableError(Exception):
+    """A table that cannot be used; names the file and the entry."""
 
 
 @frozen
@@ -38,12 +44,18 @@ class Meaning:
         return f"{self.says}; {self.cure}"
 
 
+@cache
+def table() -> tuple[Failure, ...]:
+    """The table that came along. Raises FailureTableError."""
+    return load(bundled() / "checks" / "data" / "step-failures.toml")
+
+
 def load(path: Path) -> tuple[Failure, ...]:
-    """The table. Raises ValueError that names the file and the entry."""
+    """The table. Raises FailureTableError."""
     try:
         entries = tomllib.loads(path.read_text(encoding="utf-8")).get("failure", [])
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise FailureTableError(f"{path}: {error}") from error
     found = []
     for number, entry in enumerate(entries, 1):
         if (
@@ -51,12 +63,14 @@ def load(path: Path) -> tuple[Failure, ...]:
             or set(entry) != _KEYS
             or not all(isinstance(v, str) for v in entry.values())
         ):
-            raise ValueError(f"{path}: failure {number}: wanted are the texts {', '.join(sorted(_KEYS))}")
+            raise FailureTableError(
+                f"{path}: failure {number}: wanted are the texts {', '.join(sorted(_KEYS))}"
+            )
         try:
             found.append(Failure(re.compile(entry["pattern"]), entry["source"], entry["says"], entry["cure"]))
             _filled(found[-1], dict.fromkeys(found[-1].pattern.groupindex, ""))
         except (re.error, KeyError, IndexError, ValueError) as error:
-            raise ValueError(f"{path}: failure {number}: {error}") from error
+            raise FailureTableError(f"{path}: failure {number}: {error}") from error
     return tuple(found)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import http.client
 import os
 import random
@@ -19,7 +18,7 @@ from typing import Any
 
 from rocmdoctor.actions import Fetch, Person
 from rocmdoctor.applying import become, files
-from rocmdoctor.applying.changes import for_root, keep, look
+from rocmdoctor.applying.changes import for_root, keep, look, too_large
 from rocmdoctor.applying.journal import sync_folder
 from rocmdoctor.applying.programs import ProgramError
 from rocmdoctor.applying.steps import Context, StepError, StoppedError, refused
@@ -52,6 +51,8 @@ def fetch(do: Fetch, timeout: float, person: Person | None, context: Context) ->
         noted = context.backup.exists()
         more = {"backup": str(context.backup.relative_to(context.folder)), "sha256": do.sha256}
         return {"path": former.path, **(more if noted else {"unchanged": True})}
+    if former.kind == "large":
+        raise StepError(too_large(former.path))
     kept = keep(former, context)
     try:
         size = become.apart(
@@ -97,12 +98,12 @@ def download(do: Fetch, path: str, tell: Callable[[str], None]) -> int:
     files.make_folders(aside.parent)
     resumed = aside.exists()
     size = _tried(do, aside, tell)
-    found = _sha256(aside)
+    found = files.digest(aside)
     if found != do.sha256 and resumed:
         # What an earlier try left may be of another file: once more from the beginning.
         aside.unlink()
         size = _tried(do, aside, tell)
-        found = _sha256(aside)
+        found = files.digest(aside)
     if found != do.sha256:
         aside.unlink()
         raise FetchError(
@@ -198,11 +199,3 @@ def _unreachable(reason: object) -> FetchError:
         return FetchError(f"{reason.strerror}")
     words = getattr(reason, "strerror", None) or str(reason)
     return FetchError(f"not reached ({words}); look at the network, then resume", again=True)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while data := file.read(1 << 20):
-            digest.update(data)
-    return digest.hexdigest()

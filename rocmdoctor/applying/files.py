@@ -22,7 +22,7 @@ KEEP_BYTES = 64 << 20
 
 @frozen
 class Former:
-    """What lay at a path. `kind`: absent, file, link (`data` is where it points), or large (not kept).
+    """What lay at a path. `kind`: absent, file, link (`data` is where it points), or large (a file that is not kept).
 
     `path` is where the file really lies, behind symbolic links. `missing` are folders that had to be made for it.
     """
@@ -34,11 +34,7 @@ class Former:
     uid: int = 0
     gid: int = 0
     missing: tuple[str, ...] = ()
-
-    @property
-    def sha256(self) -> str:
-        """Of its bytes; empty where there are none."""
-        return hashlib.sha256(self.data).hexdigest() if self.kind == "file" else ""
+    sha256: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """As it is kept and sent."""
@@ -78,8 +74,18 @@ def look(path: str, *, follow: bool = True) -> Former:
         number = 21 if stat.S_ISDIR(found.st_mode) else 22
         raise OSError(number, os.strerror(number), str(real))
     if found.st_size > KEEP_BYTES:
-        return Former(str(real), "large", b"", mode, *ids)
-    return Former(str(real), "file", real.read_bytes(), mode, *ids)
+        return Former(str(real), "large", b"", mode, *ids, sha256=digest(real))
+    data = real.read_bytes()
+    return Former(str(real), "file", data, mode, *ids, sha256=hashlib.sha256(data).hexdigest())
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file of any size. Raises OSError."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while data := file.read(1 << 20):
+            found.update(data)
+    return found.hexdigest()
 
 
 def put(path: str, data: bytes, mode: int, owner: tuple[int, int] | None = None) -> None:

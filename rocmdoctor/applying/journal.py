@@ -119,6 +119,8 @@ def state(lines: Iterable[Line]) -> State:
     for line in lines:
         last = line
         undoing = undoing or line.event == "undo-begin"
+        if line.more.get("undo"):
+            continue  # how an undo fared with an action changes nothing about what was done
         if line.event == "begin":
             begun.setdefault(line.action, line)
             failed.pop(line.action, None)

@@ -18,7 +18,7 @@ PROGRAMS = ("apt-get", "apt", "dpkg", "aptitude")
 # These too leave a machine half-changed when they are cut off.
 FINISH = (*PROGRAMS, "dpkg-reconfigure", "dkms", "update-initramfs", "update-grub", "grub-mkconfig", "depmod")
 _QUERY = ("dpkg-query", "-W", "-f", "${binary:Package}\t${Version}\t${db:Status-Status}\n")
-_THERE = (
+THERE = (
     "installed",
     "unpacked",
     "half-configured",
@@ -69,8 +69,8 @@ def now() -> dict[str, tuple[str, str]]:
 
 def difference(before: Packages, after: Packages) -> Difference:
     """What one list has and the other has not."""
-    there = {name: version for name, (version, state) in before.items() if state in _THERE}
-    then = {name: version for name, (version, state) in after.items() if state in _THERE}
+    there = {name: version for name, (version, state) in before.items() if state in THERE}
+    then = {name: version for name, (version, state) in after.items() if state in THERE}
     installed = tuple(name for name in then if name not in there)
     return Difference(
         installed,

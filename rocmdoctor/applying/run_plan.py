@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import pwd
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rocmdoctor.actions import Action, Exec, Person, Plan, Reboot, WriteFile
-from rocmdoctor.applying import leftovers
+from rocmdoctor.applying import failures, leftovers
 from rocmdoctor.applying.encoding import plan_hash
 from rocmdoctor.applying.events import Event, Watch, nobody
 from rocmdoctor.applying.execute import found_done, is_there, perform
@@ -19,7 +19,7 @@ from rocmdoctor.applying.steps import LOCK_SECONDS, Context, StepError, StoppedE
 from rocmdoctor.applying.stopping import AFTER_THIS, AT_ONCE, Stop, listening
 from rocmdoctor.frozen import frozen
 
-DONE, FAILED, STOPPED, REBOOT = "done", "failed", "stopped", "reboot-needed"
+DONE, FAILED, STOPPED, REBOOT = "done", "failed", "stopped", "reboot"
 _SAID = {
     AFTER_THIS: "stopping: programs that change packages are let finish; Ctrl-C again ends them too",
     AT_ONCE: "stopping at once",
@@ -28,29 +28,27 @@ _SAID = {
 
 @frozen
 class Outcome:
-    """How a run ended: done, failed, stopped or reboot-needed. `step` is the id of the action that decided it.
+    """How far a run came. `state`: done, failed, stopped or reboot; `action` is the id of the action that decided it.
 
-    `message` says why, `log` and `tail` hold what its programs printed.
+    `message` says why, with the last lines of its programs and where the log lies. `done` are the ids of all actions that
+    are done by now, also by earlier tries.
     """
 
-    kind: str
-    step: str = ""
+    state: str
+    action: str = ""
     message: str = ""
-    log: str = ""
-    tail: tuple[str, ...] = ()
+    done: tuple[str, ...] = ()
 
 
 @frozen
 class Means:
-    """What a run can be given. `is_ok` says whether a check is ok now.
+    """What a run can be given. `is_ok` says whether a check is ok now; `failures` None: the table that came along.
 
-    `verify` runs after the last action, and what it returns is noted. `boot` stands for the kernel's boot id in tests,
-    `locks` for the package manager's.
+    `boot` stands for the kernel's boot id in tests, `locks` for the package manager's.
     """
 
     is_ok: Callable[[str], bool] | None = None
-    verify: Callable[[], Mapping[str, Any]] | None = None
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[Failure, ...] | None = None
     locks: tuple[str, ...] = PACKAGE_LOCKS
     lock_seconds: float = LOCK_SECONDS
     boot: str | None = None
@@ -58,25 +56,27 @@ class Means:
 
 def run(
     plan: Plan,
-    run_folder: Path,
+    folder: Path,
     *,
-    person: Person,
-    on_event: Watch = nobody,
+    person: pwd.struct_passwd | None = None,
+    show: Watch = nobody,
     means: Means | None = None,
     stop: Stop | None = None,
 ) -> Outcome:
-    """Carries out what is left of a plan. The caller holds the lock. Raises JournalError for a journal that is no journal.
+    """Carries out what is left of a plan. The caller holds the lock, and notes `verified` and `end` after it.
 
-    Signals are listened to unless `stop` is given: then the caller does.
+    `person`: whom to become for the user's actions, None when that is who we are. Signals are listened to unless `stop`
+    is given: then the caller does. Raises JournalError for a journal that cannot be read.
     """
     given = means or Means()
-    journal = Journal(run_folder / FILE, boot=given.boot)
+    journal = Journal(folder / FILE, boot=given.boot)
+    who = Person(person.pw_name, person.pw_uid, person.pw_dir, person.pw_shell) if person else None
     try:
         if stop is not None:
-            return _Run(plan, run_folder, person, on_event, given, stop, journal).all()
+            return _Run(plan, folder, who, show, given, stop, journal).all()
         wish = Stop()
-        with listening(wish, lambda level: on_event(Event("stopping", text=_SAID[level]))):
-            return _Run(plan, run_folder, person, on_event, given, wish, journal).all()
+        with listening(wish, lambda level: show(Event("stopping", text=_SAID[level]))):
+            return _Run(plan, folder, who, show, given, wish, journal).all()
     finally:
         journal.close()
 
@@ -86,7 +86,7 @@ class _Run:
         self,
         plan: Plan,
         folder: Path,
-        person: Person,
+        person: Person | None,
         watch: Watch,
         means: Means,
         stop: Stop,
@@ -94,20 +94,20 @@ class _Run:
     ) -> None:
         self.plan, self.folder, self.person = plan, folder, person
         self.watch, self.means, self.stop, self.journal = watch, means, stop, journal
+        self.failures = failures.table() if means.failures is None else means.failures
 
     def all(self) -> Outcome:
         """Every action that is left."""
         try:
-            if (refused := self._begin()) is not None:
-                return refused
-            for number, action in enumerate(self.plan.actions, 1):
-                if (outcome := self._one(number, action)) is not None:
-                    return outcome
-            if self.means.verify:
-                self.journal.write("verified", **self.means.verify())
-            self.journal.write("end", result=DONE)
+            outcome = self._begin() or self._each()
         except JournalError as error:
-            return Outcome(FAILED, message=str(error))
+            outcome = Outcome(FAILED, message=str(error))
+        return Outcome(outcome.state, outcome.action, outcome.message, tuple(self.journal.state.done))
+
+    def _each(self) -> Outcome:
+        for number, action in enumerate(self.plan.actions, 1):
+            if (outcome := self._one(number, action)) is not None:
+                return outcome
         return Outcome(DONE)
 
     def _begin(self) -> Outcome | None:
@@ -134,8 +134,7 @@ class _Run:
 
     def _left_behind(self) -> Outcome:
         if self.stop.level >= AFTER_THIS:
-            self.journal.write("stopped")
-            return Outcome(STOPPED)
+            return self._stopped("")
         message = "the package manager that an interrupted run began is still at work; nothing was done: wait for it, then resume"
         self.journal.write("failed", message=message)
         return Outcome(FAILED, message=message)
@@ -192,7 +191,7 @@ class _Run:
             self.folder / "logs" / f"{number:03}-{name}.log",
             self.stop,
             lambda line: self._tell("line", number, action, line),
-            self.means.failures,
+            self.failures,
             self.means.locks,
             self.means.lock_seconds,
         )
@@ -212,7 +211,7 @@ class _Run:
 
     def _stopped(self, step: str) -> Outcome:
         self.journal.write("stopped", step)
-        return Outcome(STOPPED, step)
+        return Outcome(STOPPED, step, "as was asked")
 
     def _failed(self, number: int, action: Action, error: StepError, context: Context) -> Outcome:
         try:
@@ -220,14 +219,20 @@ class _Run:
         except StepError:
             more = {}
         more.pop("found", None)
-        log = str(error.log or "")
-        message = error.message
+        message = str(error)
         try:
-            self.journal.write("failed", action.id, message=message, log=log, tail=list(error.tail), **more)
+            self.journal.write(
+                "failed",
+                action.id,
+                message=error.message,
+                log=str(error.log or ""),
+                tail=list(error.tail),
+                **more,
+            )
         except JournalError as second:
             message = f"{message}\n{second}"
         self._tell("failed", number, action, message)
-        return Outcome(FAILED, action.id, message, log, error.tail)
+        return Outcome(FAILED, action.id, message)
 
 
 def _creates(action: Action) -> str:

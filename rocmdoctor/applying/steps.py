@@ -41,10 +41,13 @@ def _nothing(_text: str) -> None:
 
 @frozen
 class Context:
-    """Where a step is done and for whom. `number` counts the plan's actions from 1 and names the step's files."""
+    """Where a step is done and for whom. `number` counts the plan's actions from 1 and names the step's files.
+
+    `person` is whom to become for the user's steps, None when that is who we are.
+    """
 
     folder: Path
-    person: Person
+    person: Person | None
     number: int
     log: Path
     stop: Stop = field(default_factory=Stop)

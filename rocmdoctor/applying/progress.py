@@ -1,0 +1,102 @@
+"""What is seen while a plan is carried out: one live line on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import unicodedata
+from collections.abc import Callable
+from typing import TextIO
+
+from rocmdoctor.applying.events import Event
+from rocmdoctor.applying.output import plain
+
+EVERY = 30.0  # seconds between lines about one step where there is no terminal
+_CLEAR = "\r\x1b[K"
+
+
+class Progress:
+    """Shows events. On a terminal a step is one line that ends as a plain line; `clock` is given by tests."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        width: int = 80,
+        terminal: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream, self._width, self._terminal, self._clock = stream, max(width, 20), terminal, clock
+        self._begun = self._told = clock()
+        self._live = ""
+
+    def __call__(self, event: Event) -> None:
+        """Never raises for a stream that is gone: the work is worth more than being seen."""
+        with contextlib.suppress(OSError, ValueError):
+            self._show(event)
+            self._stream.flush()
+
+    def _show(self, event: Event) -> None:
+        head = f"[{event.number}/{event.total}] {plain(event.says)}"
+        if event.kind == "begin":
+            self._begun = self._told = self._clock()
+            self._draw(head) if self._terminal else self._line(head)
+        elif event.kind == "line":
+            self._working(head, plain(event.text))
+        elif event.kind in ("done", "skipped", "failed"):
+            mark = {"done": "✓", "skipped": "-", "failed": "✗"}[event.kind]
+            more = f" ({plain(event.text)})" if event.kind == "skipped" and event.text else ""
+            elapsed = "" if event.kind == "skipped" else f"  {duration(self._clock() - self._begun)}"
+            self._line(f"{mark} {head}{more}{elapsed}")
+        elif event.text:
+            self._note(plain(event.text))
+
+    def _working(self, head: str, text: str) -> None:
+        now = self._clock()
+        line = f"{head}  {duration(now - self._begun)}  {text}".rstrip()
+        if self._terminal:
+            self._draw(line)
+        elif now >= self._told + EVERY:
+            self._told = now
+            self._line(line)
+
+    def _note(self, text: str) -> None:
+        if not self._terminal:
+            now = self._clock()
+            if text.startswith("waits for ") and now < self._told + EVERY and self._live == text:
+                return
+            self._told, self._live = now, text
+        self._line(text)
+
+    def _draw(self, text: str) -> None:
+        self._live = shorten(text, self._width - 1)
+        self._stream.write(f"{_CLEAR}{self._live}")
+
+    def _line(self, text: str) -> None:
+        clear = _CLEAR if self._terminal else ""
+        self._stream.write(f"{clear}{text}\n")
+
+
+def shorten(text: str, width: int) -> str:
+    """Cut so that it fits into columns."""
+    columns = 0
+    for position, character in enumerate(text):
+        columns += _columns(character)
+        if columns > width or (columns == width and position + 1 < len(text)):
+            return f"{text[:position]}…"
+    return text
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def duration(seconds: float) -> str:
+    """7 s, 3:05 or 1:02:03."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"

@@ -1,0 +1,161 @@
+"""Takes a run back, its last action first, from what its journal and backups say; goes on where it was cut off."""
+
+from __future__ import annotations
+
+import pwd
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rocmdoctor.actions import Action, ApplyPatch, Fetch, Person, Plan, WriteFile
+from rocmdoctor.applying import failures, leftovers
+from rocmdoctor.applying.events import Event, Watch, nobody
+from rocmdoctor.applying.execute import whom
+from rocmdoctor.applying.give_back import LeftError, commands, packages, patch, restore
+from rocmdoctor.applying.journal import FILE, Journal, JournalError
+from rocmdoctor.applying.run_plan import Means
+from rocmdoctor.applying.steps import Context, StepError, StoppedError
+from rocmdoctor.applying.stopping import AFTER_THIS, Stop, listening
+from rocmdoctor.frozen import frozen
+
+
+@frozen
+class Undone:
+    """What is taken back by now, by id; what was left, with the reason; why it could not go on, empty when it did."""
+
+    undone: tuple[str, ...] = ()
+    left: tuple[tuple[str, str], ...] = ()
+    failed: str = ""
+
+
+def take_back(
+    plan: Plan,
+    folder: Path,
+    *,
+    person: pwd.struct_passwd | None = None,
+    show: Watch = nobody,
+    force: bool = False,
+    means: Means | None = None,
+    stop: Stop | None = None,
+) -> Undone:
+    """Takes back what the run did. The caller holds the lock. Raises JournalError for a journal that cannot be read.
+
+    `force`: files that somebody changed since are restored too.
+    """
+    given = means or Means()
+    journal = Journal(folder / FILE, boot=given.boot)
+    who = Person(person.pw_name, person.pw_uid, person.pw_dir, person.pw_shell) if person else None
+    try:
+        if stop is not None:
+            return _Undo(plan, folder, who, show, given, stop, journal, force=force).all()
+        wish = Stop()
+        with listening(wish, lambda _level: show(Event("stopping", text="stopping after this step"))):
+            return _Undo(plan, folder, who, show, given, wish, journal, force=force).all()
+    finally:
+        journal.close()
+
+
+class _Undo:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        person: Person | None,
+        show: Watch,
+        means: Means,
+        stop: Stop,
+        journal: Journal,
+        *,
+        force: bool,
+    ) -> None:
+        self.plan, self.folder, self.person, self.show = plan, folder, person, show
+        self.means, self.stop, self.journal, self.force = means, stop, journal, force
+        self.failures = failures.table() if means.failures is None else means.failures
+        self.left: list[tuple[str, str]] = []
+
+    def all(self) -> Undone:
+        """Every action that was done or begun, the last first."""
+        failed = ""
+        try:
+            failed = self._each()
+            if not failed:
+                self.journal.write("end", result="undone", left=dict(self.left))
+        except JournalError as error:
+            failed = str(error)
+        return Undone(tuple(self.journal.state.undone), tuple(self.left), failed)
+
+    def _each(self) -> str:
+        """Why it could not go on, empty when it came to the end."""
+        self.journal.write("undo-begin", force=self.force)
+        if not leftovers.settle(
+            self.folder, self.stop, lambda text: self.show(Event("note", text=text)), self.means.lock_seconds
+        ):
+            return "the package manager that an interrupted run began is still at work; wait for it, then undo again"
+        for number, action in reversed(list(enumerate(self.plan.actions, 1))):
+            if self.stop.level >= AFTER_THIS:
+                self.journal.write("stopped")
+                return "stopped, as was asked"
+            if failed := self._one(number, action):
+                return failed
+        return ""
+
+    def _one(self, number: int, action: Action) -> str:
+        state = self.journal.state
+        noted = state.done.get(action.id) or state.failed.get(action.id) or state.begun.get(action.id)
+        if noted is None:
+            return ""
+        context = self._context(number, action)
+        self._tell("begin", number, action)
+        try:
+            self._take_back(action, noted.more, context, done=action.id in state.done)
+        except LeftError as error:
+            self.left.append((action.id, str(error)))
+            self.journal.write("skipped", action.id, undo=True, why=str(error))
+            self._tell("skipped", number, action, str(error))
+            return ""
+        except StoppedError:
+            self.journal.write("stopped", action.id)
+            return "stopped, as was asked"
+        except StepError as error:
+            self.journal.write(
+                "failed", action.id, undo=True, message=error.message, log=str(error.log or "")
+            )
+            self._tell("failed", number, action)
+            return f"{action.id}: {error}"
+        self.journal.write("undone", action.id)
+        self._tell("done", number, action)
+        return ""
+
+    def _take_back(self, action: Action, more: Mapping[str, Any], context: Context, *, done: bool) -> None:
+        kind = action.undo.kind
+        if kind == "nothing":
+            return
+        if kind == "impossible":
+            raise LeftError(action.undo.says or "it cannot be taken back")
+        person = whom(action, self.person)
+        changed = True
+        if kind == "packages":
+            self.left += [(action.id, remark) for remark in packages(action, more, context, done=done)]
+        elif kind == "restore" and isinstance(action.do, WriteFile | Fetch):
+            changed = restore(action.do, person, context, force=self.force)
+        elif isinstance(action.do, ApplyPatch) and done:
+            changed = patch(action.do, action, person, context, more)
+        if kind in ("commands", "restore") and changed:
+            commands(action, person, context)
+
+    def _context(self, number: int, action: Action) -> Context:
+        return Context(
+            self.folder,
+            self.person,
+            number,
+            self.folder / "logs" / f"undo-{number:03}.log",
+            self.stop,
+            lambda line: self._tell("line", number, action, line),
+            self.failures,
+            self.means.locks,
+            self.means.lock_seconds,
+        )
+
+    def _tell(self, kind: str, number: int, action: Action, text: str = "") -> None:
+        says = f"take back: {action.says}"
+        self.show(Event(kind, number, len(self.plan.actions), says, text))
