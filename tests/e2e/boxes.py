@@ -88,8 +88,8 @@ class Box:
 
 
 @contextmanager
-def layer(image: Image, folder: Path, below: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """The image under a layer that is thrown away; `below` are layers that were kept, the newest first."""
+def layer(image: Image, folder: Path, below: tuple[Path, ...] = (), *, keep: bool = False) -> Iterator[Path]:
+    """The image under a layer that is thrown away, unless it is to be kept; `below` are kept ones, the newest first."""
     lower = ":".join(map(str, (*below, image.build())))
     for name in ("upper", "work", "root"):
         (folder / name).mkdir(parents=True)
@@ -99,8 +99,9 @@ def layer(image: Image, folder: Path, below: tuple[Path, ...] = ()) -> Iterator[
     try:
         yield root
     finally:
-        good(["umount", "--lazy", root])
-        shutil.rmtree(folder, ignore_errors=True)
+        good(["umount", *([] if keep else ["--lazy"]), root])
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
