@@ -15,7 +15,7 @@ FOLDER, TARGETS = "ROCMDOCTOR_PROBE", "ROCMDOCTOR_PROBE_GFX"
 COMPILE_SECONDS = 120.0
 RUN_SECONDS = 60.0
 SOURCE = "rocmdoctor-probe.hip"
-_NAME = "rocmdoctor-probe"
+NAME = "rocmdoctor-probe"
 # Adds two vectors on each GPU whose target it was compiled for, and compares the sums. Says one line for each.
 PROGRAM = r"""
 #include <hip/hip_runtime.h>
@@ -114,9 +114,9 @@ class HipProbe(Fact):
     output: tuple[str, ...]
 
     templates: ClassVar[tuple[str, ...]] = (
-        f"run:hipcc --offload-arch=<gfx> <temporary folder>/{SOURCE} -o <temporary folder>/{_NAME}, with verify",
-        f"elf:<temporary folder>/{_NAME}, with verify",
-        f"run:<temporary folder>/{_NAME} <gfx>, with verify",
+        f"run:hipcc --offload-arch=<gfx> <temporary folder>/{SOURCE} -o <temporary folder>/{NAME}, with verify",
+        f"elf:<temporary folder>/{NAME}, with verify",
+        f"run:<temporary folder>/{NAME} <gfx>, with verify",
     )
 
     @classmethod
@@ -137,7 +137,7 @@ class HipProbe(Fact):
         if "compile" not in ev:
             return cls((), "not-asked", None, 0.0, (), None, "not-asked", None, (), ())
         built, look, ran = ev["compile"], ev["look"], ev["run"]
-        count = re.search(rf"^{_NAME} devices (\d+)", ran.stdout, re.MULTILINE)
+        count = re.search(rf"^{NAME} devices (\d+)", ran.stdout, re.MULTILINE)
         return cls(
             wanted=tuple((ev.env(TARGETS) or "").split(",")),
             compiled="empty" if look.ok and not look.files else _state(built),
@@ -154,7 +154,7 @@ class HipProbe(Fact):
 
 def probes(folder: str, targets: tuple[str, ...]) -> tuple[Run, Elf, Run]:
     """Compile, look into what was built, run: to be asked one after another."""
-    program = f"{folder}/{_NAME}"
+    program = f"{folder}/{NAME}"
     flags = tuple(f"--offload-arch={gfx}" for gfx in targets)
     return (
         Run(("hipcc", *flags, f"{folder}/{SOURCE}", "-o", program), timeout=COMPILE_SECONDS),
@@ -184,5 +184,5 @@ def _targets(answer: Answer) -> tuple[str, ...]:
 
 
 def _tried(text: str) -> tuple[Tried, ...]:
-    found = re.findall(rf"^{_NAME} (\d{{1,4}}) (\S+) (right|wrong|failed|other)\b ?(.*)$", text, re.MULTILINE)
+    found = re.findall(rf"^{NAME} (\d{{1,4}}) (\S+) (right|wrong|failed|other)\b ?(.*)$", text, re.MULTILINE)
     return tuple(Tried(int(number), gfx, outcome, detail.strip()) for number, gfx, outcome, detail in found)

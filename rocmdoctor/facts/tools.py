@@ -9,6 +9,7 @@ from typing import ClassVar
 from rocmdoctor.facts import texts
 from rocmdoctor.facts.base import Evidence, Fact, UnknownError
 from rocmdoctor.facts.gpus import GpuTable
+from rocmdoctor.facts.hip_probe import NAME, SOURCE
 from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Answer, Link, List, Query, Run
 
@@ -46,7 +47,9 @@ class Tool:
 
 def answered(ev: Evidence, name: str) -> Iterator[tuple[tuple[str, ...], Answer]]:
     """A program's answers; the ones that were given stand before those that say it is absent."""
-    found = [(argv, answer) for argv, answer in ev.runs(name) if answer.why != "not-asked"]
+    asked = [(argv, answer) for argv, answer in ev.runs(name) if answer.why != "not-asked"]
+    # What compiles our own program says nothing of the machine's GPUs.
+    found = [(argv, answer) for argv, answer in asked if not any(word.endswith(SOURCE) for word in argv)]
     yield from sorted(found, key=lambda item: item[1].why == "absent")
 
 
@@ -95,7 +98,7 @@ class ToolAnswers(Fact):
             every += [(name, answer) for _, answer in answers]
             if answers:
                 best[name] = ev[name] if name in ev and ev[name].ok else answers[0][1]
-        known = {*QUESTIONS, *_OTHERS}
+        known = {*QUESTIONS, *_OTHERS, NAME}
         every += [(name, answer) for name, answer in ev.all_runs() if name not in known and answer.ok]
         by_root = {argv[0].rpartition("/bin/")[0]: a for argv, a in ev.runs("hipconfig") if "/" in argv[0]}
         if ev["hipconfig"].ok:
