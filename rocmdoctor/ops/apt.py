@@ -69,8 +69,8 @@ def predicted(answer: Answer) -> Prediction | None:
         _names(text, "The following packages will be REMOVED:"),
         int(counts.group(1)) + int(counts.group(2) or 0),
         # `Need to get 1162 kB/5 MB`: what is in apt's cache already is not downloaded again.
-        _size(text, r"^Need to get ([\d.,]+) ([kMGT]?B)(?:/[\d.,]+ [kMGT]?B)? of archives"),
-        _size(text, r"^After this operation, ([\d.,]+) ([kMGT]?B) of additional disk space"),
+        _size(text, r"^Need to get (\d[\d,]*(?:\.\d+)?) ([kMGT]?B)(?:/\S+ [kMGT]?B)? of archives"),
+        _size(text, r"^After this operation, (\d[\d,]*(?:\.\d+)?) ([kMGT]?B) of additional disk space"),
     )
 
 
