@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
-from rocmdoctor.facts.base import Evidence, Fact
+from rocmdoctor.facts.base import Evidence, Fact, UnknownError
 from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Answer, Elf, Env, Query, Run
 
@@ -125,7 +125,7 @@ class HipProbe(Fact):
 
     @classmethod
     def follow_up(cls, ev: Evidence) -> Mapping[str, Query]:
-        folder, targets = ev.env(FOLDER) or "", (ev.env(TARGETS) or "").split(",")
+        folder, targets = _wish(ev, FOLDER), _wish(ev, TARGETS).split(",")
         if not re.fullmatch(r"/[\w./-]+", folder) or not all(
             re.fullmatch(r"gfx[0-9a-f]+", t) for t in targets
         ):
@@ -139,7 +139,7 @@ class HipProbe(Fact):
         built, look, ran = ev["compile"], ev["look"], ev["run"]
         count = re.search(rf"^{NAME} devices (\d+)", ran.stdout, re.MULTILINE)
         return cls(
-            wanted=tuple((ev.env(TARGETS) or "").split(",")),
+            wanted=tuple(_wish(ev, TARGETS).split(",")),
             compiled="empty" if look.ok and not look.files else _state(built),
             hipcc=built.path or None,
             seconds=built.seconds,
@@ -150,6 +150,14 @@ class HipProbe(Fact):
             tried=_tried(ran.stdout),
             output=tuple(ran.stderr.strip().splitlines()[-3:]),
         )
+
+
+def _wish(ev: Evidence, name: str) -> str:
+    """A wish, nothing where nobody had one."""
+    try:
+        return ev.env(name) or ""
+    except UnknownError:
+        return ""
 
 
 def probes(folder: str, targets: tuple[str, ...]) -> tuple[Run, Elf, Run]:
