@@ -72,7 +72,7 @@ def _on_path(argument: str, folder: str, then: str, notes: Mapping[str, str]) ->
 
 
 def _note(text: str) -> str:
-    # A control character could end the comment in one shell or another.
+    # A newline ends a comment; other control characters would steer the terminal of whoever prints the file.
     lines = re.split(r"[\x00-\x08\x0a-\x1f\x7f]+", text.strip())
     return "".join(f"# {line}\n" for line in lines if line.strip())
 

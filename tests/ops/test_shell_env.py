@@ -68,6 +68,11 @@ def test_a_shell_takes_over_exactly_the_values(
     assert found["PATH"] == "/usr/bin"
 
 
+def test_a_note_is_comment_lines_without_control_characters() -> None:
+    text = env_text({"V": "1"}, {"V": "why\nexit 1\r\x1b[31mred\x7f"})
+    assert text.endswith("\n\n# why\n# exit 1\n# [31mred\nexport V=1\n")
+
+
 @pytest.mark.touches_machine
 @pytest.mark.parametrize("shell", SHELLS)
 @given(before=_FOLDERS, prepend=_FOLDERS, append=_FOLDERS)
