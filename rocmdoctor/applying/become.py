@@ -92,7 +92,7 @@ def _values(reader: int, until: float, stop: Stop) -> Iterator[Any]:
     rest = b""
     beat = time.monotonic() + _HEARTBEAT
     while True:
-        if stop.level >= AFTER_THIS:
+        if stop.wish() >= AFTER_THIS:
             raise ChildStoppedError("stopped")
         now = time.monotonic()
         if now >= until:

@@ -104,9 +104,7 @@ def write_file(do: WriteFile, person: Person | None, context: Context) -> Mappin
     removes = do.text is None and not do.block
     former = look(do.path, person, context, follow=not removes)
     if former.kind == "large":
-        raise StepError(
-            f"{former.path}: larger than {files.KEEP_BYTES >> 20} MiB, so it could not be given back"
-        )
+        raise StepError(too_large(former.path))
     data = wanted(do, former)
     if (data is None and former.kind == "absent") or (former.kind == "file" and data == former.data):
         return _as_it_is(former, context)

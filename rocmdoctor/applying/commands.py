@@ -63,7 +63,7 @@ def execute(
     if Path(do.argv[0]).name in packages.PROGRAMS and person is None:
         packages.wait_until_free(context, action.timeout)
     if action.undo.kind == "packages":
-        packages.note(context)
+        packages.note(do.env, context)
     for argv in do.heal if again else ():
         checked(order(argv, do, action, person), context, what="mending what an interrupted try left")
     if do.simulate:
@@ -77,7 +77,7 @@ def came(action: Action, context: Context) -> Mapping[str, Any]:
     """What the step has brought so far that undo must know. Raises StepError."""
     if action.undo.kind != "packages":
         return {}
-    found = packages.since(context.packages)
+    found = packages.since(context.packages, action.do.env if isinstance(action.do, Exec) else {})
     return found.as_json() if found else {}
 
 

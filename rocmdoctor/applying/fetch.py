@@ -43,11 +43,7 @@ def fetch(do: Fetch, timeout: float, person: Person | None, context: Context) ->
     """Brings the file to its place; what undo needs. Raises StepError, StoppedError."""
     for_root(do.path, person)
     former = look(do.path, person, context)
-    if former.kind == "large":
-        raise StepError(
-            f"{former.path}: larger than {files.KEEP_BYTES >> 20} MiB, so it could not be given back"
-        )
-    if former.kind == "file" and former.sha256 == do.sha256:
+    if former.sha256 == do.sha256:
         noted = context.backup.exists()
         more = {"backup": str(context.backup.relative_to(context.folder)), "sha256": do.sha256}
         return {"path": former.path, **(more if noted else {"unchanged": True})}

@@ -46,9 +46,8 @@ def former_from_json(said: Any) -> Former:
     """Raises KeyError, TypeError or ValueError."""
     data = base64.b64decode(said["data"], validate=True)
     mode, uid, gid = (int(said[name]) for name in ("mode", "uid", "gid"))
-    return Former(
-        str(said["path"]), str(said["kind"]), data, mode, uid, gid, tuple(map(str, said["missing"]))
-    )
+    missing = tuple(map(str, said["missing"]))
+    return Former(str(said["path"]), str(said["kind"]), data, mode, uid, gid, missing, str(said["sha256"]))
 
 
 def look(path: str, *, follow: bool = True) -> Former:
@@ -93,26 +92,30 @@ def put(path: str, data: bytes, mode: int, owner: tuple[int, int] | None = None)
     target = Path(path)
     make_folders(target.parent)
     aside = target.with_name(f".{target.name}.rocmdoctor-new")
-    aside.unlink(missing_ok=True)
-    file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            written = 0
-            while written < len(data):
-                written += os.write(file, data[written:])
-            if owner is not None and owner != (os.geteuid(), os.getegid()):
-                os.fchown(file, *owner)
-            os.fchmod(file, mode)
-            _copy_attributes(target, file)
-            os.fsync(file)
-        finally:
-            os.close(file)
+        aside.unlink(missing_ok=True)
+        _write_new(aside, data, mode, owner, like=target)
         aside.replace(target)
     except OSError as error:
         with contextlib.suppress(OSError):
             aside.unlink()
         raise OSError(error.errno, error.strerror, path) from error
     sync_folder(target.parent)
+
+
+def _write_new(path: Path, data: bytes, mode: int, owner: tuple[int, int] | None, like: Path) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        written = 0
+        while written < len(data):
+            written += os.write(file, data[written:])
+        if owner is not None and owner != (os.geteuid(), os.getegid()):
+            os.fchown(file, *owner)
+        os.fchmod(file, mode)
+        _copy_attributes(like, file)
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def make_folders(folder: Path) -> None:

@@ -21,6 +21,7 @@ from rocmdoctor.applying.steps import Context, StepError, StoppedError
 from rocmdoctor.ops.apt import APT, ENV
 
 _ANY = tuple(range(256))
+_KEEP_OTHERS = ("-o", "APT::Get::AutomaticRemove=false")
 _SETTINGS_LEFT = "config-files"
 
 
@@ -87,22 +88,33 @@ def _block_alone(
 # ---------------------------------------------------------------- programs
 
 
-def commands(action: Action, person: Person | None, context: Context) -> None:
-    """Raises StepError, StoppedError."""
-    env = action.do.env if isinstance(action.do, Exec) else {}
+def commands(action: Action, person: Person | None, context: Context, *, again: bool) -> None:
+    """Runs what takes the action back. `again`: that was tried before, or the action itself was never noted as done.
+
+    Then a program that fails may find nothing to take back, and must not stand in the way of the rest for ever.
+    Raises LeftError, StepError, StoppedError.
+    """
+    do = action.do if isinstance(action.do, Exec) else None
+    if do and do.creates and not Path(do.creates).exists():
+        return
     for argv in action.undo.commands:
         finish = Path(argv[0]).name in dpkg.FINISH
-        checked(Order(argv, env, "/", person, action.timeout, finish), context)
+        try:
+            checked(Order(argv, do.env if do else {}, "/", person, action.timeout, finish), context)
+        except StepError as error:
+            if again:
+                raise LeftError(
+                    f"{error.message} (as may be where there is nothing left to take back)"
+                ) from error
+            raise
 
 
-def patch(
-    do: ApplyPatch, action: Action, person: Person | None, context: Context, more: Mapping[str, Any]
-) -> bool:
-    """False when it was in the tree before us. Raises StepError, StoppedError."""
-    if "patch" not in more:
-        return False
-    take_patch_back(do, context.folder / str(more["patch"]), action, person, context)
-    return True
+def patch(do: ApplyPatch, action: Action, person: Person | None, context: Context) -> bool:
+    """False when it was in the tree before us. Raises LeftError, StepError, StoppedError."""
+    try:
+        return take_patch_back(do, action, person, context)
+    except ValueError as error:
+        raise LeftError(str(error)) from error
 
 
 # ---------------------------------------------------------------- packages
@@ -113,26 +125,27 @@ def packages(action: Action, more: Mapping[str, Any], context: Context, *, done:
 
     Raises LeftError when other packages would have to go too, StepError, StoppedError.
     """
-    came = dict(more) if "installed" in more else _came(action, context)
+    env = {**ENV, **(action.do.env if isinstance(action.do, Exec) else {})}
+    came = dict(more) if "installed" in more else _came(action, env, context)
     installed = [str(name) for name in came.get("installed", ())]
     dpkg.wait_until_free(context, action.timeout)
     if not done and isinstance(action.do, Exec):
         # It may fail, for the very package that goes next.
         for argv in action.do.heal:
-            checked(Order(argv, action.do.env, timeout=action.timeout, finish=True), context, _ANY)
-    now = dpkg.now()
+            checked(Order(argv, env, timeout=action.timeout, finish=True), context, _ANY)
+    now = dpkg.now(env)
     there = [name for name in installed if now.get(name, ("", ""))[1] in dpkg.THERE]
     if there:
-        _only_these(there, installed, context)
-        argv = (*APT, "-o", "APT::Get::AutomaticRemove=false", "remove", *there)
-        checked(Order(argv, ENV, timeout=action.timeout, finish=True), context)
-    _purge([name for name in installed if name not in came.get("had_settings", ())], action, context)
+        _only_these(there, installed, env, context)
+        argv = (*APT, *_KEEP_OTHERS, "remove", *there)
+        checked(Order(argv, env, timeout=action.timeout, finish=True), context)
+    _purge([name for name in installed if name not in came.get("had_settings", ())], env, action, context)
     return _remarks(came)
 
 
-def _came(action: Action, context: Context) -> dict[str, Any]:
+def _came(action: Action, env: Mapping[str, str], context: Context) -> dict[str, Any]:
     """What a step brought that was cut off: of all that is new since, only what it was to bring."""
-    found = dpkg.since(context.packages)
+    found = dpkg.since(context.packages, env)
     if found is None:
         return {}
     predicted = {name.partition("=")[0] for name in action.installs}
@@ -140,9 +153,9 @@ def _came(action: Action, context: Context) -> dict[str, Any]:
     return {"installed": named, "had_settings": list(found.had_settings)}
 
 
-def _only_these(names: list[str], ours: Iterable[str], context: Context) -> None:
-    argv = ("apt-get", "-s", "-q", "-o", "APT::Get::AutomaticRemove=false", "remove", *names)
-    order = Order(argv, ENV, timeout=120, keep=16 << 20)
+def _only_these(names: list[str], ours: Iterable[str], env: Mapping[str, str], context: Context) -> None:
+    argv = ("apt-get", "-s", "-q", *_KEEP_OTHERS, "remove", *names)
+    order = Order(argv, env, timeout=120, keep=16 << 20)
     try:
         said = run(order, context.log, context.on_line, context.stop)
     except ProgramError as error:
@@ -159,12 +172,12 @@ def _only_these(names: list[str], ours: Iterable[str], context: Context) -> None
         )
 
 
-def _purge(names: list[str], action: Action, context: Context) -> None:
+def _purge(names: list[str], env: Mapping[str, str], action: Action, context: Context) -> None:
     """Settings of packages that had none here before."""
-    now = dpkg.now()
+    now = dpkg.now(env)
     left = [name for name in names if now.get(name, ("", ""))[1] == _SETTINGS_LEFT]
     if left:
-        checked(Order(("dpkg", "--purge", *left), ENV, timeout=action.timeout, finish=True), context)
+        checked(Order(("dpkg", "--purge", *left), env, timeout=action.timeout, finish=True), context)
 
 
 def _remarks(came: Mapping[str, Any]) -> list[str]:

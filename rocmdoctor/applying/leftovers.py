@@ -52,7 +52,7 @@ def settle(folder: Path, stop: Stop, on_line: Callable[[str], None], seconds: fl
     until = time.monotonic() + (seconds if finish else GRACE)
     asked = False
     while here and (members := _members(pid, began)):
-        if time.monotonic() >= until or stop.level >= AFTER_THIS:
+        if time.monotonic() >= until or stop.wish() >= AFTER_THIS:
             if finish:
                 return False
             _end(members, signal.SIGKILL)

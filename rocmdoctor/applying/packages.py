@@ -56,10 +56,13 @@ def parse(text: str) -> dict[str, tuple[str, str]]:
     return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
 
 
-def now() -> dict[str, tuple[str, str]]:
-    """What is there now; nothing on a machine without dpkg. Raises StepError."""
+def now(env: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """What is there now, nothing on a machine without dpkg. `env` is that of the step: it may name another root.
+
+    Raises StepError.
+    """
     try:
-        said = run(Order(_QUERY, timeout=60, keep=64 << 20))
+        said = run(Order(_QUERY, env, timeout=60, keep=64 << 20))
     except ProgramError:
         return {}
     if said.code != 0:
@@ -80,19 +83,19 @@ def difference(before: Packages, after: Packages) -> Difference:
     )
 
 
-def note(context: Context) -> None:
+def note(env: Mapping[str, str], context: Context) -> None:
     """Writes down what is there before the step, once: a second try starts from the first one's list. Raises StepError."""
     if context.packages.exists():
         return
     try:
-        files.put(str(context.packages), json.dumps(now()).encode("ascii"), 0o600)
+        files.put(str(context.packages), json.dumps(now(env)).encode("ascii"), 0o600)
     except OSError as error:
         raise StepError(
             f"the list of packages could not be kept, so none is changed: {refused(str(context.packages), error)}"
         ) from error
 
 
-def since(noted: Path) -> Difference | None:
+def since(noted: Path, env: Mapping[str, str]) -> Difference | None:
     """What became other since it was noted; None when nothing was. Raises StepError."""
     try:
         before = {name: (pair[0], pair[1]) for name, pair in json.loads(noted.read_bytes()).items()}
@@ -100,7 +103,7 @@ def since(noted: Path) -> Difference | None:
         return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise StepError(f"{noted} cannot be read: {error}") from error
-    return difference(before, now())
+    return difference(before, now(env))
 
 
 def wait_until_free(context: Context, timeout: float) -> None:
@@ -108,7 +111,7 @@ def wait_until_free(context: Context, timeout: float) -> None:
     begun = time.monotonic()
     limit = min(timeout, context.lock_seconds)
     while (holder := lock.dpkg_lock_holder(context.locks)) is not None:
-        if context.stop.level >= AFTER_THIS:
+        if context.stop.wish() >= AFTER_THIS:
             raise StoppedError
         waited = time.monotonic() - begun
         if waited >= limit:

@@ -24,40 +24,64 @@ def apply_patch(do: ApplyPatch, action: Action, person: Person | None, context: 
     patch = _verified(do, context)
     touched = _touched(do, patch, action, person, context)
     if _is_in(do, patch, action, person, context):
-        return {"already": True}
+        # By us, in a try that was cut off before it was noted, or by somebody else.
+        return {"files": list(touched)} if _mark(context).exists() else {"already": True}
     _git(do, action, person, context, "--check", str(patch))
     before = _digests(do.tree, touched, person, context)
+    _keep(_mark(context), b"")
     _git(do, action, person, context, str(patch))
     if _digests(do.tree, touched, person, context) == before:
         raise StepError(
             f"{do.patch}: git says that it was applied, but no file in {do.tree} became another", context.log
         )
-    return {"patch": str(patch.relative_to(context.folder)), "files": list(touched)}
+    return {"files": list(touched)}
 
 
-def take_patch_back(
-    do: ApplyPatch, patch: Path, action: Action, person: Person | None, context: Context
-) -> None:
-    """Raises StepError, StoppedError."""
-    if not _is_in(do, patch, action, person, context):
-        raise StepError(f"{do.tree} was changed since, so that the patch can no longer be taken out of it")
-    _git(do, action, person, context, "--reverse", str(patch))
+def take_patch_back(do: ApplyPatch, action: Action, person: Person | None, context: Context) -> bool:
+    """False when it was never applied by us, or is out already. Raises ValueError when the files are others by now.
+
+    Raises StepError, StoppedError.
+    """
+    patch = _copy(context)
+    if not _mark(context).exists() or not patch.exists():
+        return False
+    if _is_in(do, patch, action, person, context):
+        _git(do, action, person, context, "--reverse", str(patch))
+        return True
+    if _would(do, action, person, context, "--check", str(patch)):
+        return False
+    raise ValueError(f"{do.tree} was changed since, so that the patch can no longer be taken out of it")
+
+
+def _copy(context: Context) -> Path:
+    return context.folder / "patches" / f"{context.number:03}.patch"
+
+
+def _mark(context: Context) -> Path:
+    """Stands there from right before we apply the patch."""
+    return context.folder / "patches" / f"{context.number:03}.applied"
 
 
 def _verified(do: ApplyPatch, context: Context) -> Path:
     """A copy of the patch that nobody changes any more."""
     try:
         data = Path(do.patch).read_bytes()
-        found = hashlib.sha256(data).hexdigest()
-        if found != do.sha256:
-            raise StepError(
-                f"{do.patch}: sha256 is {found}, the plan was made with {do.sha256}; nothing was changed"
-            )
-        kept = context.folder / "patches" / f"{context.number:03}.patch"
-        files.put(str(kept), data, 0o644)
     except OSError as error:
-        raise StepError(refused(str(error.filename or do.patch), error)) from error
-    return kept
+        raise StepError(refused(do.patch, error)) from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != do.sha256:
+        raise StepError(
+            f"{do.patch}: sha256 is {found}, the plan was made with {do.sha256}; nothing was changed"
+        )
+    _keep(_copy(context), data)
+    return _copy(context)
+
+
+def _keep(path: Path, data: bytes) -> None:
+    try:
+        files.put(str(path), data, 0o644)
+    except OSError as error:
+        raise StepError(refused(str(path), error)) from error
 
 
 def _order(do: ApplyPatch, action: Action, person: Person | None, *argv: str) -> Order:
@@ -75,9 +99,12 @@ def _git(do: ApplyPatch, action: Action, person: Person | None, context: Context
 
 
 def _is_in(do: ApplyPatch, patch: Path, action: Action, person: Person | None, context: Context) -> bool:
-    asked = _order(do, action, person, "--reverse", "--check", str(patch))
+    return _would(do, action, person, context, "--reverse", "--check", str(patch))
+
+
+def _would(do: ApplyPatch, action: Action, person: Person | None, context: Context, *argv: str) -> bool:
     try:
-        return run(asked, context.log, context.on_line, context.stop).code == 0
+        return run(_order(do, action, person, *argv), context.log, context.on_line, context.stop).code == 0
     except ProgramError as error:
         raise StepError(str(error)) from error
 

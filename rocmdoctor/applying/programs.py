@@ -225,7 +225,7 @@ def _attend(
         if not why and not ended and (why := _reason(now >= until, order, stop)):
             asked = now
             _signal(proc.pid, signal.SIGTERM)
-        grace = GRACE / 5 if why == "stopped" and stop.level >= AT_ONCE else GRACE
+        grace = GRACE / 5 if why == "stopped" and stop.wish() >= AT_ONCE else GRACE
         if asked and not killed and not ended and now >= asked + grace:
             killed = now
             _signal(proc.pid, signal.SIGKILL)
@@ -244,7 +244,7 @@ def _attend(
 def _reason(late: bool, order: Order, stop: Stop) -> str:  # noqa: FBT001 - a fact, not a switch
     if late:
         return "timeout"
-    return "stopped" if stop.level >= (AT_ONCE if order.finish else AFTER_THIS) else ""
+    return "stopped" if stop.wish() >= (AT_ONCE if order.finish else AFTER_THIS) else ""
 
 
 def _read(chosen: selectors.BaseSelector, reader: int, output: Output) -> None:

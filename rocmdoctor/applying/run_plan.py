@@ -74,8 +74,8 @@ def run(
     try:
         if stop is not None:
             return _Run(plan, folder, who, show, given, stop, journal).all()
-        wish = Stop()
-        with listening(wish, lambda level: show(Event("stopping", text=_SAID[level]))):
+        wish = Stop(lambda level: show(Event("stopping", text=_SAID[level])))
+        with listening(wish):
             return _Run(plan, folder, who, show, given, wish, journal).all()
     finally:
         journal.close()
@@ -133,7 +133,7 @@ class _Run:
         return None
 
     def _left_behind(self) -> Outcome:
-        if self.stop.level >= AFTER_THIS:
+        if self.stop.wish() >= AFTER_THIS:
             return self._stopped("")
         message = "the package manager that an interrupted run began is still at work; nothing was done: wait for it, then resume"
         self.journal.write("failed", message=message)
@@ -147,7 +147,7 @@ class _Run:
         now = self.journal.state
         if action.id in now.done or action.id in now.skipped:
             return None
-        if self.stop.level >= AFTER_THIS:
+        if self.stop.wish() >= AFTER_THIS:
             return self._stopped("")
         if isinstance(action.do, Reboot):
             return self._reboot(number, action, action.do)

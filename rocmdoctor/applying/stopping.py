@@ -11,29 +11,42 @@ GO_ON, AFTER_THIS, AT_ONCE = 0, 1, 2
 
 
 class Stop:
-    """The wish to stop, as far as it has got: GO_ON, AFTER_THIS or AT_ONCE."""
+    """The wish to stop, as far as it has got: GO_ON, AFTER_THIS or AT_ONCE.
 
-    def __init__(self) -> None:
-        self.level = GO_ON
+    `said` is told of each new wish, not by the signal's handler, which may have cut off a line that is being written,
+    but when the wish is next looked at.
+    """
 
-    def ask(self, level: int) -> None:
-        """Never takes a wish back."""
-        self.level = max(self.level, min(level, AT_ONCE))
+    def __init__(self, said: Callable[[int], None] = lambda _wish: None) -> None:
+        self._wish = self._told = GO_ON
+        self._said = said
+
+    def ask(self, wish: int) -> None:
+        """Never takes a wish back. May be called by a signal's handler."""
+        self._wish = max(self._wish, min(wish, AT_ONCE))
+
+    def once_more(self) -> None:
+        """One step more urgent than before."""
+        self.ask(self._wish + 1)
+
+    def wish(self) -> int:
+        """The wish by now."""
+        wish = self._wish
+        if wish != self._told:
+            self._told = wish
+            self._said(wish)
+        return wish
 
 
 @contextmanager
-def listening(stop: Stop, said: Callable[[int], None] = lambda _level: None) -> Iterator[None]:
-    """Turns signals into wishes: Ctrl-C one more each time, SIGTERM at once, a terminal that is gone like one Ctrl-C.
-
-    `said` is called with the new level, from within the signal handler.
-    """
+def listening(stop: Stop) -> Iterator[None]:
+    """Turns signals into wishes: Ctrl-C one more each time, SIGTERM at once, a terminal that is gone like one Ctrl-C."""
 
     def heard(number: int, _frame: FrameType | None) -> None:
-        step = {signal.SIGINT: stop.level + 1, signal.SIGHUP: AFTER_THIS}.get(signal.Signals(number), AT_ONCE)
-        before = stop.level
-        stop.ask(step)
-        if stop.level != before:
-            said(stop.level)
+        if number == signal.SIGINT:
+            stop.once_more()
+        else:
+            stop.ask(AFTER_THIS if number == signal.SIGHUP else AT_ONCE)
 
     former = {n: signal.signal(n, heard) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:

@@ -48,8 +48,8 @@ def take_back(
     try:
         if stop is not None:
             return _Undo(plan, folder, who, show, given, stop, journal, force=force).all()
-        wish = Stop()
-        with listening(wish, lambda _level: show(Event("stopping", text="stopping after this step"))):
+        wish = Stop(lambda _level: show(Event("stopping", text="stopping; undo again goes on")))
+        with listening(wish):
             return _Undo(plan, folder, who, show, given, wish, journal, force=force).all()
     finally:
         journal.close()
@@ -92,7 +92,7 @@ class _Undo:
         ):
             return "the package manager that an interrupted run began is still at work; wait for it, then undo again"
         for number, action in reversed(list(enumerate(self.plan.actions, 1))):
-            if self.stop.level >= AFTER_THIS:
+            if self.stop.wish() >= AFTER_THIS:
                 self.journal.write("stopped")
                 return "stopped, as was asked"
             if failed := self._one(number, action):
@@ -105,9 +105,12 @@ class _Undo:
         if noted is None:
             return ""
         context = self._context(number, action)
+        done = action.id in state.done
+        again = not done or any(x.event == "undo-begin" and x.action == action.id for x in self.journal.lines)
         self._tell("begin", number, action)
+        self.journal.write("undo-begin", action.id)
         try:
-            self._take_back(action, noted.more, context, done=action.id in state.done)
+            self._take_back(action, noted.more, context, done=done, again=again)
         except LeftError as error:
             self.left.append((action.id, str(error)))
             self.journal.write("skipped", action.id, undo=True, why=str(error))
@@ -126,7 +129,9 @@ class _Undo:
         self._tell("done", number, action)
         return ""
 
-    def _take_back(self, action: Action, more: Mapping[str, Any], context: Context, *, done: bool) -> None:
+    def _take_back(
+        self, action: Action, more: Mapping[str, Any], context: Context, *, done: bool, again: bool
+    ) -> None:
         kind = action.undo.kind
         if kind == "nothing":
             return
@@ -138,10 +143,10 @@ class _Undo:
             self.left += [(action.id, remark) for remark in packages(action, more, context, done=done)]
         elif kind == "restore" and isinstance(action.do, WriteFile | Fetch):
             changed = restore(action.do, person, context, force=self.force)
-        elif isinstance(action.do, ApplyPatch) and done:
-            changed = patch(action.do, action, person, context, more)
+        elif isinstance(action.do, ApplyPatch):
+            changed = patch(action.do, action, person, context)
         if kind in ("commands", "restore") and changed:
-            commands(action, person, context)
+            commands(action, person, context, again=again)
 
     def _context(self, number: int, action: Action) -> Context:
         return Context(

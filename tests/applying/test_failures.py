@@ -79,7 +79,7 @@ def test_the_table_comes_along() -> None:
         ("[[failure]]\npattern = 'x'\n", "failure 1: wanted are the texts cure, pattern, says, source"),
         ("[[failure]]\npattern='('\nsource='s'\nsays='a'\ncure='c'\n", "failure 1: missing ), unterminated subpattern at position 0"),
         ("[[failure]]\npattern='x'\nsource='s'\nsays='{y}'\ncure='c'\n", "failure 1: 'y'"),
-        ("[[failure]\n", "Expected ']]' at the end of an array declaration (at line 1, column 11)"),
+        ("[[failure]\n", "Expected ']]' at the end of an array declaration (at line 1, column 10)"),
     ],
 )  # fmt: skip
 def test_a_table_that_is_wrong_names_the_entry(tmp_path: Path, text: str, says: str) -> None:

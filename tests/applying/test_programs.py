@@ -62,10 +62,10 @@ def test_time_is_up_for_the_whole_group() -> None:
     ended = run(shell("sleep 61 & echo $!; wait", timeout=0.5))
     assert (ended.code, ended.why) == (None, "timeout")
     assert time.monotonic() - begun < 3
-    assert not _lives(int(ended.tail[0]))
+    assert not lives(int(ended.tail[0]))
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -77,7 +77,7 @@ def test_one_that_ignores_sigterm_is_killed() -> None:
     ended = run(shell("trap '' TERM; echo $$; while :; do sleep 1; done", timeout=0.5))
     assert ended.why == "timeout"
     assert 0.9 < time.monotonic() - begun < 4
-    assert not _lives(int(ended.tail[0]))
+    assert not lives(int(ended.tail[0]))
 
 
 def test_last_words_after_sigterm_are_kept() -> None:
@@ -244,7 +244,7 @@ def test_a_callback_that_fails_leaves_no_program_behind() -> None:
 
     with pytest.raises(RuntimeError, match="ours"):
         run(shell("sleep 63"), None, fails, None, pids.append)
-    assert not _lives(pids[0])
+    assert not lives(pids[0])
 
 
 def test_quiet() -> None:
