@@ -30,11 +30,15 @@ MEND = (("dpkg", "--force-confold", "--force-confdef", "--configure", "-a"),)
 
 @frozen
 class Prediction:
-    """What apt says that it would do. `upgrades` is a number of packages; sizes in bytes, 0 where it does not say."""
+    """What apt says that it would do. Sizes in bytes, 0 where it does not say.
+
+    `upgrades` and `unfinished` are numbers of packages; the latter it would only set up.
+    """
 
     installs: tuple[str, ...]
     removes: tuple[str, ...]
     upgrades: int
+    unfinished: int
     download: int
     disk: int
 
@@ -64,10 +68,12 @@ def predicted(answer: Answer) -> Prediction | None:
     )
     if not answer.ok or counts is None:
         return None
+    unfinished = re.search(r"^(\d+) not fully installed or removed", text, re.MULTILINE)
     return Prediction(
         _names(text, "The following NEW packages will be installed:"),
         _names(text, "The following packages will be REMOVED:"),
         int(counts.group(1)) + int(counts.group(2) or 0),
+        int(unfinished.group(1)) if unfinished else 0,
         # `Need to get 1162 kB/5 MB`: what is in apt's cache already is not downloaded again.
         _size(text, r"^Need to get (\d[\d,]*(?:\.\d+)?) ([kMGT]?B)(?:/\S+ [kMGT]?B)? of archives"),
         _size(text, r"^After this operation, (\d[\d,]*(?:\.\d+)?) ([kMGT]?B) of additional disk space"),
@@ -132,6 +138,9 @@ def install(
         return
     extra = _extra(missing, recommends=recommends)
     said = predicted(ground.answer(question(*extra, "install", *missing)))
+    # A name that another package provides is no package of its own, and is there all the same.
+    if said and said.nothing and not said.unfinished:
+        return
     yield refresh()
     yield Action(
         do=Exec(
