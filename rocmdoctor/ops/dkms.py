@@ -23,9 +23,10 @@ def _asks(_ground: Ground, **_: object) -> Iterator[Query]:
 def clean(ground: Ground, *, modules: list[Name], unowned: bool = False) -> Iterator[Action]:
     """Move DKMS trees aside that have no source any more.
 
-    One such tree makes `dkms` stop before it builds anything for a new kernel, and it cannot remove it either. With
-    `unowned` whole versions of the GPU driver are removed too where no package `<module>-dkms` is installed. Modules that
-    were copied among a kernel's own stay there. DKMS' folder has to be readable; else that is a refusal.
+    dkms cannot remove such a tree itself ("Manual intervention is required"), and its older releases stop there before
+    they build anything for a new kernel. With `unowned` whole versions of the GPU driver are removed too where no package
+    `<module>-dkms` is installed. Modules that were copied among a kernel's own stay there. DKMS' folder has to be
+    readable; else that is a refusal.
     """
     dkms = ground.known.get(Dkms)
     stale: list[tuple[str, str, DkmsVersion | None]] = [
