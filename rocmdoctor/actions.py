@@ -66,9 +66,13 @@ class ApplyPatch:
 
 @frozen
 class Reboot:
-    """The machine starts anew; done once its boot id differs. `why` names what becomes active by it."""
+    """The machine starts anew; done once its boot id differs. `why` completes "so that ...".
+
+    With `can_wait` nothing of the plan stands on it: one reboot at the plan's end serves for all of these.
+    """
 
     why: str
+    can_wait: bool = False
 
 
 Do = Exec | WriteFile | Fetch | ApplyPatch | Reboot

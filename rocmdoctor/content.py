@@ -64,11 +64,15 @@ def load_checks(folders: tuple[Path, ...]) -> Registry:
 
 
 def own_folders(given: Iterable[Path] = ()) -> tuple[Path, ...]:
-    """Folders with content of the user's own: those that are named, then the one of the data folder where there is one."""
+    """Folders with content of the user's own: those that are named, then the one of the data folder where there is one.
+
+    Its checks are code: root takes it from the data folder only where the folder is root's.
+    """
     data = os.environ.get("XDG_DATA_HOME", "")
     home = Path(data) if data.startswith("/") else Path("~/.local/share").expanduser()
     kept = home / "rocmdoctor" / "content"
-    return tuple(dict.fromkeys((*given, *([kept] if kept.is_dir() else []))))
+    mine = kept.is_dir() and (os.geteuid() != 0 or kept.stat().st_uid == 0)
+    return tuple(dict.fromkeys((*given, *([kept] if mine else []))))
 
 
 def load_recipes(folders: Iterable[Path], check_ids: Collection[str] | None = None) -> Recipes:

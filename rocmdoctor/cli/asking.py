@@ -20,9 +20,10 @@ def take(
     env: str | None = None,
     *,
     deep: bool = False,
+    trial: taking.Trial | None = None,
 ) -> Snapshot:
     """As `taking.take`, with click's error for a wrong option."""
     try:
-        return taking.take(root, patience, progress, env, deep=deep)
+        return taking.take(root, patience, progress, env, deep=deep, trial=trial)
     except taking.WrongUseError as error:
         raise click.UsageError(str(error)) from error

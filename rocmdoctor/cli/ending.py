@@ -98,7 +98,9 @@ class Ending:
             problem = {"code": outcome.state, "message": outcome.message, "where": outcome.action}
             return self._envelope("error", code, self._data(plan, folder), [problem])
         self._print(
-            stopped_text(outcome.state, outcome.action, outcome.message, folder, self._options.unattended),
+            stopped_text(
+                outcome.state, outcome.action, outcome.message, folder.name, self._options.unattended
+            ),
             error=True,
         )
         return code
@@ -123,7 +125,9 @@ class Ending:
             problems = [{"code": "not-undone", "message": why, "where": name} for name, why in outcome.left]
             data = {"run": folder.name, "undone": list(outcome.undone), "left": dict(outcome.left)}
             return self._envelope("error" if code else "ok", code, data, problems, "undo")
-        self._print(undone_text(len(outcome.undone), outcome.left, outcome.failed, folder), error=bool(code))
+        self._print(
+            undone_text(len(outcome.undone), outcome.left, outcome.failed, folder.name), error=bool(code)
+        )
         return code
 
     def trouble(self, message: str) -> int:
@@ -169,11 +173,12 @@ class Ending:
 
 
 def _status(check: str, content: tuple[Path, ...]) -> str:
+    from rocmdoctor.cli.next_login import NextLogin
     from rocmdoctor.cli.running import Judge
     from rocmdoctor.cli.taking import take
     from rocmdoctor.model import Wish
 
-    return Judge(content, Wish()).judge(take(), {check}).diagnosis.verdict(check).status
+    return Judge(content, Wish()).judge(take(trial=NextLogin()), {check}).diagnosis.verdict(check).status
 
 
 def _pairs(raw: Any) -> tuple[tuple[str, str], ...]:

@@ -17,6 +17,7 @@ from rocmdoctor.cli.errors import PlacedError
 from rocmdoctor.cli.install_options import Wanted
 from rocmdoctor.cli.planned import Drawn, Kitchen, ask_here, person_here, person_of
 from rocmdoctor.cli.terminal import style
+from rocmdoctor.content import own_folders
 from rocmdoctor.model import Snapshot
 from rocmdoctor.planning.compare import differences
 from rocmdoctor.planning.refusal import Refusal, RefusedError
@@ -87,9 +88,11 @@ def _draw(targets: tuple[str, ...], wanted: Wanted, snapshot: Path | None, root:
 
 def _taken(root: str, wanted: Wanted) -> Snapshot:
     from rocmdoctor.cli.asking import patient, take
+    from rocmdoctor.cli.next_login import NextLogin
 
+    trial = NextLogin(wanted.patience) if root == "/" else None
     with patient() as progress:
-        return take(root, wanted.patience, progress)
+        return take(root, wanted.patience, progress, trial=trial)
 
 
 def _loaded(snapshot: Path) -> Snapshot:
@@ -289,7 +292,7 @@ def _start(
     }  # fmt: skip
     wish: dict[str, Any] = {"plan": plan_as_json(plan), "sha256": plan_hash(plan), "options": options}
     if before is None:
-        return begin_here(wish, places.user_state(os.environ), wanted.content)
+        return begin_here(wish, places.user_state(os.environ), own_folders(wanted.content))
     return _as_root(wish, wanted, before)
 
 
@@ -300,7 +303,7 @@ def _as_root(wish: dict[str, Any], wanted: Wanted, before: list[str]) -> int:
 
     state = places.machine_state(os.environ.get("ROCMDOCTOR_STATE", ""))
     known = len(places.runs(state))
-    code = hand_over(build(wanted.content), wish, str(state), before)
+    code = hand_over(build(own_folders(wanted.content)), wish, str(state), before)
     if code == 1 and len(places.runs(state)) == known:
         # sudo ends with 1 when the password was wrong or the user may not use it, and has said so itself.
         click.echo("rocmdoctor: sudo did not give root; nothing was changed", err=True)

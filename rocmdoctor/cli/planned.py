@@ -14,7 +14,7 @@ import click
 from rocmdoctor.actions import Person, Plan, Request
 from rocmdoctor.cli.errors import PlacedError
 from rocmdoctor.cli.running import Judge
-from rocmdoctor.content import ContentError, bundled, load_recipes
+from rocmdoctor.content import ContentError, bundled, load_recipes, own_folders
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.diagnosis.runner import Diagnosis
 from rocmdoctor.facts.access import Session
@@ -44,10 +44,10 @@ class Kitchen:
     """Checks, tables, recipes and operations, ready to plan from any snapshot."""
 
     def __init__(self, content: tuple[Path, ...], arch: str | None = None) -> None:
-        self.content = content
-        self._judge = Judge(content, Wish(level=None, arch=arch))
+        self.content = own_folders(content)
+        self._judge = Judge(self.content, Wish(level=None, arch=arch))
         try:
-            found = load_recipes((bundled(), *content), {item.id for item in self._judge.checks})
+            found = load_recipes((bundled(), *self.content), {item.id for item in self._judge.checks})
         except BadRecipeError as error:
             raise PlacedError(error.where, error.message) from error
         except ContentError as error:

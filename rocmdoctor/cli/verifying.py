@@ -10,21 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rocmdoctor.asking import as_question, keys
+from rocmdoctor.asking import keys
+from rocmdoctor.cli.next_login import PASS_SECONDS, NextLogin
 from rocmdoctor.cli.running import Judge, Outcome
-from rocmdoctor.cli.taking import Trial, take
+from rocmdoctor.cli.taking import take
 from rocmdoctor.content import DataTables, bundled
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.gpus import Gpus
 from rocmdoctor.facts.hip_probe import COMPILE_SECONDS, FOLDER, PROGRAM, RUN_SECONDS, SOURCE, TARGETS, probes
-from rocmdoctor.facts.own import OwnExports
 from rocmdoctor.facts.tools import Tools
-from rocmdoctor.hosts import collector
 from rocmdoctor.hosts.replay import from_raw
-from rocmdoctor.model import Query, Snapshot, Verdict, Wish
+from rocmdoctor.model import Snapshot, Verdict, Wish
 
 GROUP = "verify"
-_PASS_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -73,29 +71,13 @@ def _state(outcome: Outcome) -> str:
     return "compiled" if compiled and said["verify.program-runs"] == "skip" else "no"
 
 
-class _Compilation(Trial):
+class _Compilation(NextLogin):
     """Compiles the program in a private folder, looks into it, and runs it where a GPU of its target is."""
 
     def __init__(self, gfx: tuple[str, ...], patience: float) -> None:
+        super().__init__(patience)
         self._gfx = gfx
-        self._patience = patience
-        self.seconds = (COMPILE_SECONDS + RUN_SECONDS + 3 * _PASS_SECONDS) * max(1.0, patience)
-
-    def prepare(self) -> None:
-        """Sets what the next login will set."""
-        first = self._asked(*OwnExports.queries().values())
-        own = self._own(first)
-        os.environ.update(own.variables)
-        folders = [f for f in own.folders if f not in os.environ.get("PATH", "").split(":")]
-        os.environ["PATH"] = ":".join(filter(None, (os.environ.get("PATH", ""), *folders)))
-
-    def _own(self, first: dict[str, Any]) -> OwnExports:
-        from rocmdoctor.facts.base import read, second_questions
-
-        seen = from_raw({"schema": 1, "answers": first}).answers
-        more = self._asked(*second_questions([OwnExports], seen))
-        found: OwnExports = read(OwnExports, from_raw({"schema": 1, "answers": {**first, **more}}).answers)
-        return found
+        self.seconds = (COMPILE_SECONDS + RUN_SECONDS + 3 * PASS_SECONDS) * max(1.0, patience)
 
     def ask(self, answers: dict[str, Any], tell: Callable[[str], None] | None) -> dict[str, Any]:
         """The answers of hipcc, of the built file and of the program, each asked when the one before was good."""
@@ -122,20 +104,12 @@ class _Compilation(Trial):
         self, folder: str, targets: tuple[str, ...], tell: Callable[[str], None] | None, *, runs: bool
     ) -> dict[str, Any]:
         build, look, run = probes(folder, targets)
-        answers = self._asked(build, tell=tell)
+        answers = self.asked(build, tell=tell)
         built = answers[keys(build)[0]]
         if not built["ok"] or built["exit_code"] != 0:
             return answers
-        answers.update(self._asked(look, tell=tell))
-        return {**answers, **self._asked(run, tell=tell)} if runs else answers
-
-    def _asked(self, *queries: Query, tell: Callable[[str], None] | None = None) -> dict[str, Any]:
-        questions = [as_question(query) for query in queries]
-        for question in questions:
-            if "timeout" in question:
-                question["timeout"] *= self._patience
-        longest = max((q.get("timeout", 0.0) for q in questions), default=0.0)
-        return collector.ask(questions, "/", longest + _PASS_SECONDS, tell)
+        answers.update(self.asked(look, tell=tell))
+        return {**answers, **self.asked(run, tell=tell)} if runs else answers
 
 
 def _offered(known: Known, targets: tuple[str, ...]) -> bool:

@@ -89,7 +89,7 @@ def _runs_with(ground: Ground, parameter: str) -> bool:
 
 def _reboot(why: str) -> Action:
     return Action(
-        do=Reboot(why),
+        do=Reboot(why, can_wait=True),
         says=f"reboot, so that {why}",
         undo=Undo("nothing", "a reboot leaves nothing behind"),
         timeout=1800.0,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rocmdoctor.actions import Action, Choice, Exec, Plan, Request
+from rocmdoctor.actions import Action, Choice, Exec, Plan, Reboot, Request
 from rocmdoctor.asking import distinct
 from rocmdoctor.facts.base import UnknownError
 from rocmdoctor.facts.system import Kernel, OsRelease
@@ -180,7 +180,7 @@ def fill(drawn: Outline, ground: Ground) -> Plan:
         person=ground.person,
         gfx=drawn.gfx,
         choice=drawn.choice,
-        actions=tuple(_without_repeats(actions)),
+        actions=tuple(_one_reboot_last(_without_repeats(actions))),
         claims=dict(sorted(ground.claims.items())),
         left_out=drawn.left_out,
         notes=drawn.notes,
@@ -215,6 +215,19 @@ def _without_repeats(actions: Iterable[Action]) -> Iterable[Action]:
         if action.sources:
             done.clear()
         yield action
+
+
+def _one_reboot_last(actions: Iterable[Action]) -> Iterable[Action]:
+    """Reboots that can wait become one, behind everything else."""
+    waiting: list[tuple[Action, Reboot]] = []
+    for action in actions:
+        if isinstance(action.do, Reboot) and action.do.can_wait:
+            waiting.append((action, action.do))
+        else:
+            yield action
+    if waiting:
+        why = ", and ".join(dict.fromkeys(do.why for _, do in waiting))
+        yield replace(waiting[0][0], do=Reboot(why, can_wait=True), says=f"reboot, so that {why}")
 
 
 __all__ = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from rocmdoctor.actions import Plan
 
@@ -36,7 +35,7 @@ def done_text(
     return "\n".join(lines)
 
 
-def stopped_text(state: str, action: str, message: str, folder: Path, unattended: bool) -> str:  # noqa: FBT001
+def stopped_text(state: str, action: str, message: str, run: str, unattended: bool) -> str:  # noqa: FBT001
     """A step failed, or somebody stopped the run."""
     head = (
         f"✗ {action} failed: {message}"
@@ -48,7 +47,7 @@ def stopped_text(state: str, action: str, message: str, folder: Path, unattended
         [
             head + by,
             "What was done before it stays and is noted; nothing else was changed.",
-            f"Go on with: rocmdoctor resume      take it back with: rocmdoctor undo {folder.name}",
+            f"Go on with: rocmdoctor resume      take it back with: rocmdoctor undo {run}",
         ]
     )
 
@@ -64,12 +63,12 @@ def waiting_text(why: str, run: str, *, armed: bool) -> str:
 
 
 def undone_text(
-    count: int, left: Mapping[str, str] | Iterable[tuple[str, str]], failed: str, folder: Path
+    count: int, left: Mapping[str, str] | Iterable[tuple[str, str]], failed: str, run: str
 ) -> str:
     """A run was taken back."""
-    lines = [f"Taken back: {count} step{'' if count == 1 else 's'} of run {folder.name}."]
+    lines = [f"Taken back: {count} step{'' if count == 1 else 's'} of run {run}."]
     lines += [f"left as it is: {name}: {why}" for name, why in dict(left).items()]
     if failed:
         lines.append(f"✗ {failed}")
-        lines.append(f"Go on with: rocmdoctor undo {folder.name}")
+        lines.append(f"Go on with: rocmdoctor undo {run}")
     return "\n".join(lines)

@@ -30,7 +30,11 @@ _AGAIN = 'while :; do "$@"; code=$?; [ $code = 133 ] || exit $code; done'
 
 def archives(image: Image) -> Path:
     """Packages that were downloaded once are not downloaded again."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rocmdoctor" / f"archives-{image.suite}"
+    cache = (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        / "rocmdoctor"
+        / f"archives-{image.suite}"
+    )
     (cache / "partial").mkdir(parents=True, exist_ok=True)
     return cache
 
@@ -67,7 +71,9 @@ class Machine(BootedBox):
         until = time.monotonic() + seconds
         while Path(f"/proc/{self._leader}").exists():
             if time.monotonic() > until:
-                raise AssertionError("the machine did not go down\n" + self._console.read_text(errors="replace")[-2000:])
+                raise AssertionError(
+                    "the machine did not go down\n" + self._console.read_text(errors="replace")[-2000:]
+                )
             time.sleep(0.1)
         self.find(max(10.0, until - time.monotonic()))
 
@@ -82,14 +88,21 @@ class Machine(BootedBox):
         try:
             envelope: dict[str, Any] = json.loads(done.stdout)
         except ValueError:
-            raise AssertionError(f"exit code {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}") from None
+            raise AssertionError(
+                f"exit code {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+            ) from None
         assert envelope["exit_code"] == done.returncode, envelope
         return envelope
 
     def begin(self, script: str) -> subprocess.Popen[bytes]:
         """A shell script in the checkout, as root, that is not waited for."""
         enter = ["nsenter", "-t", str(self._leader), "-m", "-u", "-i", "-n", "-p", "--"]
-        clean = ["env", "-i", "HOME=/root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+        clean = [
+            "env",
+            "-i",
+            "HOME=/root",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        ]
         return subprocess.Popen(
             [*enter, *clean, "sh", "-c", f"cd {HOME} && {script}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -98,11 +111,23 @@ class Machine(BootedBox):
     def terminal(self, command: str, user: str = "ann", seconds: float = 900) -> pexpect.spawn:
         """A shell command in a login of that user, on a terminal."""
         enter = ["-t", str(self._leader), "-m", "-u", "-i", "-n", "-p", "--"]
-        clean = ["env", "-i", "TERM=xterm", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+        clean = [
+            "env",
+            "-i",
+            "TERM=xterm",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        ]
         line = f"cd {HOME} && {command}"
         # `script` opens a terminal of the container's own; the one outside is not known inside.
         argv = [*enter, *clean, "su", "-", user, "-c", f"script -qec {_quoted(line)} /dev/null"]
-        return pexpect.spawn("nsenter", argv, timeout=seconds, encoding="utf-8", codec_errors="backslashreplace", dimensions=(40, 110))
+        return pexpect.spawn(
+            "nsenter",
+            argv,
+            timeout=seconds,
+            encoding="utf-8",
+            codec_errors="backslashreplace",
+            dimensions=(40, 110),
+        )
 
 
 def _quoted(text: str) -> str:
@@ -146,9 +171,12 @@ def machine(
 def running(root: Path, folder: Path, *more: str) -> Iterator[Machine]:
     """Boots what lies in a folder."""
     console = folder / "console.log"
-    with console.open("ab") as log, subprocess.Popen(
-        nspawn_argv(root, *more), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-    ) as proc:
+    with (
+        console.open("ab") as log,
+        subprocess.Popen(
+            nspawn_argv(root, *more), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        ) as proc,
+    ):
         try:
             booted = Machine(root, proc.pid, console)
             booted.find()
@@ -173,7 +201,7 @@ _MOVING = (
     r"/var/(?:log|cache|tmp|lib/(?:rocmdoctor|apt|systemd|dpkg/(?:info|updates|triggers|.*-old|status|lock.*|diversions|statoverride)))(?:/|$)"
     r"|/(?:proc|sys|dev|run|tmp|boot)(?:/|$)|/root/\.cache|/home/\w+/\.cache|/opt/rocmdoctor/|__pycache__|/etc/ld\.so\.cache$"
     r"|/etc/(?:group|gshadow|passwd|shadow|subuid|subgid)-$|/etc/\.pwd\.lock|/var/backups/|/etc/resolv\.conf|/etc/machine-id"
-    r"|/etc/\.updated|/var/\.updated|/\.nspawn|/var/lib/(?:ucf|private)(?:/|$)"
+    r"|/\.sudo_as_admin_successful$|/etc/\.updated|/var/\.updated|/\.nspawn|/var/lib/(?:ucf|private)(?:/|$)"
 )
 
 

@@ -31,7 +31,7 @@ class Server:
     @property
     def host(self):
         """testinfra's view of it."""
-        return testinfra.get_host(f"chroot://{self.machine.root}")
+        return testinfra.get_host(str(self.machine.root), connection="chroot")
 
 
 def _prepare(fresh: Box) -> None:
@@ -74,7 +74,10 @@ def test_the_plan_was_shown_before_anything_was_done(server: Server) -> None:
 
 
 def test_it_ends_verified_and_says_what_to_do(server: Server) -> None:
-    assert "verified: hipcc compiles for gfx90a and the code object holds it; no GPU of that kind is here to run it" in server.said
+    assert (
+        "verified: hipcc compiles for gfx90a and the code object holds it; no GPU of that kind is here to run it"
+        in server.said
+    )
     assert "Log out and in again" in server.said
     assert "rocmdoctor undo 1" in server.said
     assert "Traceback" not in server.said
@@ -105,7 +108,9 @@ def test_hipcc_really_compiles_for_the_target(server: Server) -> None:
     server.machine.write("/tmp/k.hip", f"#include <hip/hip_runtime.h>\n{program}\n")
     # The variable comes from a shell of ann's, as she has it after the installation.
     server.machine.good(
-        "bash -ic 'hipcc --offload-arch=gfx90a /tmp/k.hip -o /tmp/ann.k' 2>&1", user="ann", env={"HOME": "/home/ann"}
+        "bash -ic 'hipcc --offload-arch=gfx90a /tmp/k.hip -o /tmp/ann.k' 2>&1",
+        user="ann",
+        env={"HOME": "/home/ann"},
     )
     listed = server.machine.good(
         "objcopy --dump-section .hip_fatbin=/tmp/k.bundle /tmp/ann.k && /usr/lib/llvm-17/bin/clang-offload-bundler --list --type=o "
@@ -116,8 +121,14 @@ def test_hipcc_really_compiles_for_the_target(server: Server) -> None:
 
 def test_the_one_variable_that_is_needed_is_exported(server: Server) -> None:
     ann = {"HOME": "/home/ann"}
-    assert server.machine.good("bash -ic 'echo $HIP_PLATFORM' 2>/dev/null", user="ann", env=ann).strip() == "amd"
-    exports = re.findall(r"^export (\w+)=", server.host.file("/home/ann/.config/rocmdoctor/env.sh").content_string, re.MULTILINE)
+    assert (
+        server.machine.good("bash -ic 'echo $HIP_PLATFORM' 2>/dev/null", user="ann", env=ann).strip() == "amd"
+    )
+    exports = re.findall(
+        r"^export (\w+)=",
+        server.host.file("/home/ann/.config/rocmdoctor/env.sh").content_string,
+        re.MULTILINE,
+    )
     assert exports == ["HIP_PLATFORM"]
 
 
@@ -140,7 +151,12 @@ def test_no_unit_is_left_behind(server: Server) -> None:
 
 def test_history_tells_of_it(server: Server) -> None:
     (run,) = server.machine.doctor("history", user="ann")["data"]["runs"]
-    assert (run["state"], run["targets"], run["gfx"], run["verified"]) == ("done", ["base"], ["gfx90a"], "compiled")
+    assert (run["state"], run["targets"], run["gfx"], run["verified"]) == (
+        "done",
+        ["base"],
+        ["gfx90a"],
+        "compiled",
+    )
 
 
 def test_check_agrees(server: Server) -> None:
@@ -161,7 +177,10 @@ def test_a_second_run_changes_nothing_and_asks_nothing(server: Server) -> None:
 
 
 def test_dry_run_is_plan_byte_for_byte(server: Server) -> None:
-    texts = {server.machine.good(f"./run {verb} build-tools --arch gfx90a", user="ann", seconds=60) for verb in ("plan", "install -n")}
+    texts = {
+        server.machine.good(f"./run {verb} build-tools --arch gfx90a", user="ann", seconds=60)
+        for verb in ("plan", "install -n")
+    }
     assert len(texts) == 1
 
 

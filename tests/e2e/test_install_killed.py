@@ -153,8 +153,12 @@ def _set_count(lab: Lab, count: int) -> None:
     lab.frozen = (folder / "upper", *lab.frozen)
 
 
-@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow, id="every line"), pytest.param(_STEP, id="some lines")])
-def test_killed_after_lines_of_the_journal(lab: Lab, undisturbed: Undisturbed, step: int, record_property) -> None:
+@pytest.mark.parametrize(
+    "step", [pytest.param(1, marks=pytest.mark.slow, id="every line"), pytest.param(_STEP, id="some lines")]
+)
+def test_killed_after_lines_of_the_journal(
+    lab: Lab, undisturbed: Undisturbed, step: int, record_property
+) -> None:
     fresh = lab.frozen
     # After the last line there is nothing left to kill.
     points = range(1, len(undisturbed.events), step)

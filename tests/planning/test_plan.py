@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rocmdoctor.actions import Exec, Request
+from rocmdoctor.actions import Exec, Reboot, Request
 from rocmdoctor.planning.compare import differences
 from rocmdoctor.planning.order import NoSuchTargetError, sort
 from rocmdoctor.planning.plan import outline, without_root
@@ -57,16 +57,16 @@ def test_the_default_stack_is_meant_when_nothing_is_named() -> None:
 
 def test_a_target_that_is_not_there_is_guessed() -> None:
     with pytest.raises(
-        NoSuchTargetError, match="^no recipe and no stack is called 'onn', did you mean 'one'\\?$"
+        NoSuchTargetError, match=r"^no recipe and no stack is called 'onn', did you mean 'one'\?$"
     ):
         plan(book(ONE), "onn")
-    with pytest.raises(NoSuchTargetError, match="^no recipe and no stack is called 'xyz', there are one$"):
+    with pytest.raises(NoSuchTargetError, match=r"^no recipe and no stack is called 'xyz', there are one$"):
         plan(book(ONE), "xyz")
 
 
 def test_the_order_keeps_the_given_one_where_it_can() -> None:
     assert sort(["d", "a", "c", "b"], {"a": ["b"]}) == ["d", "c", "b", "a"]
-    with pytest.raises(ValueError, match="a -> b -> a|b -> a -> b"):
+    with pytest.raises(ValueError, match=r"a -> b -> a|b -> a -> b"):
         sort(["a", "b"], {"a": ["b"], "b": ["a"]})
 
 
@@ -305,3 +305,20 @@ def test_an_outline_asks_nothing_of_the_machine() -> None:
     here = ground("mi210")
     drawn = outline(Request(("one",)), book(ONE), here, {})
     assert [b.id for b in drawn.bound] == ["one.a"]
+
+
+def test_reboots_that_can_wait_become_one_at_the_end() -> None:
+    text = (
+        "id: one\nsteps:\n"
+        "- id: now\n  uses: reboot\n  with: {why: the driver is loaded}\n  skip_if: host.memory\n"
+        "- id: x\n  uses: kernel.cmdline\n  with: {parameters: [iommu=pt]}\n"
+        "- id: y\n  uses: kernel.cmdline\n  with: {parameters: [pci=realloc=off]}\n"
+    )
+    made = plan(book(text), "one")
+    reboots = [(n, a.says) for n, a in enumerate(made.actions) if isinstance(a.do, Reboot)]
+    assert [says for _, says in reboots] == [
+        "reboot, so that the driver is loaded",
+        "reboot, so that the kernel starts with iommu=pt, and the kernel starts with pci=realloc=off",
+    ]
+    assert reboots[-1][0] == len(made.actions) - 1
+    assert predict(made).reboots == 2
