@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import encodings.idna  # noqa: F401 - looked up by name when a host is; the child may be somebody who cannot read it
 import http.client
 import os
 import random
@@ -127,9 +128,11 @@ def _tried(do: Fetch, aside: Path, tell: Callable[[str], None]) -> int:
 
 
 def _once(url: str, aside: Path, tell: Callable[[str], None]) -> int:
+    if url.startswith("file:"):
+        return _local(url, aside, tell)
     have = aside.stat().st_size if aside.exists() else 0
     request = urllib.request.Request(url, headers={"User-Agent": "rocmdoctor", "Accept-Encoding": "identity"})  # noqa: S310
-    if have and not url.startswith("file:"):
+    if have:
         request.add_header("Range", f"bytes={have}-")
     try:
         with urllib.request.urlopen(request, timeout=SILENCE) as answer:  # noqa: S310 - schemes were looked at
@@ -150,6 +153,21 @@ def _once(url: str, aside: Path, tell: Callable[[str], None]) -> int:
         raise FetchError(f"the connection was cut ({error or type(error).__name__})", again=True) from error
 
 
+def _local(url: str, aside: Path, tell: Callable[[str], None]) -> int:
+    place = urllib.parse.urlsplit(url)
+    if place.netloc not in ("", "localhost"):
+        raise FetchError("a file of this machine is wanted, as in file:///srv/mirror/file")
+    source = urllib.request.url2pathname(place.path)
+    try:
+        with Path(source).open("rb") as file:
+            return _store(file, 0, os.fstat(file.fileno()).st_size, aside, tell)
+    except OSError as error:
+        # Trouble with the place that it goes to is told by whoever knows that place.
+        if error.filename not in (source, Path(source)):
+            raise
+        raise FetchError(str(error.strerror)) from error
+
+
 def _take(answer: Any, have: int, aside: Path, tell: Callable[[str], None]) -> int:
     goes_on = answer.status == 206 and str(answer.headers.get("Content-Range", "")).startswith(
         f"bytes {have}-"
@@ -157,10 +175,18 @@ def _take(answer: Any, have: int, aside: Path, tell: Callable[[str], None]) -> i
     done = have if goes_on else 0
     length = answer.headers.get("Content-Length", "")
     total = done + int(length) if length.isdigit() else 0
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_APPEND if goes_on else os.O_TRUNC)
+    done = _store(answer, done, total, aside, tell)
+    if total and done < total:
+        raise FetchError(f"the connection was cut after {done} of {total} bytes", again=True)
+    return done
+
+
+def _store(source: Any, have: int, total: int, aside: Path, tell: Callable[[str], None]) -> int:
+    """Puts what is read behind the bytes that are there; how many there are then."""
+    done, told = have, 0.0
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_APPEND if have else os.O_TRUNC)
     with os.fdopen(os.open(aside, flags, 0o600), "wb") as file:
-        told = 0.0
-        while data := answer.read(_CHUNK):
+        while data := source.read(_CHUNK):
             file.write(data)
             done += len(data)
             if time.monotonic() >= told + _TELL:
@@ -168,8 +194,6 @@ def _take(answer: Any, have: int, aside: Path, tell: Callable[[str], None]) -> i
                 tell(_progress(done, total))
         file.flush()
         os.fsync(file.fileno())
-    if total and done < total:
-        raise FetchError(f"the connection was cut after {done} of {total} bytes", again=True)
     return done
 
 
@@ -191,7 +215,5 @@ def _unreachable(reason: object) -> FetchError:
             f"the server's certificate is not trusted ({reason.verify_message}); behind a company's proxy its CA must"
             " be installed (ca-certificates)"
         )
-    if isinstance(reason, OSError) and reason.errno is not None and isinstance(reason.filename, str):
-        return FetchError(f"{reason.strerror}")
     words = getattr(reason, "strerror", None) or str(reason)
     return FetchError(f"not reached ({words}); look at the network, then resume", again=True)

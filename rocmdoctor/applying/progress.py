@@ -12,6 +12,8 @@ from rocmdoctor.applying.events import Event
 from rocmdoctor.applying.output import plain
 
 EVERY = 30.0  # seconds between lines about one step where there is no terminal
+_MARKS = {"done": "✓", "skipped": "-", "failed": "✗"}
+_WORDS = {"done": "ok", "skipped": "-", "failed": "FAILED"}
 _CLEAR = "\r\x1b[K"
 
 
@@ -29,6 +31,15 @@ class Progress:
         self._stream, self._width, self._terminal, self._clock = stream, max(width, 20), terminal, clock
         self._begun = self._told = clock()
         self._live = ""
+        self._encoding = stream.encoding or "utf-8"
+        self._marks = _MARKS if self._known("".join(_MARKS.values())) else _WORDS
+
+    def _known(self, text: str) -> bool:
+        try:
+            text.encode(self._encoding)
+        except UnicodeEncodeError:
+            return False
+        return True
 
     def __call__(self, event: Event) -> None:
         """Never raises for a stream that is gone: the work is worth more than being seen."""
@@ -44,7 +55,7 @@ class Progress:
         elif event.kind == "line":
             self._working(head, plain(event.text))
         elif event.kind in ("done", "skipped", "failed"):
-            mark = {"done": "✓", "skipped": "-", "failed": "✗"}[event.kind]
+            mark = self._marks[event.kind]
             more = f" ({plain(event.text)})" if event.kind == "skipped" and event.text else ""
             elapsed = "" if event.kind == "skipped" else f"  {duration(self._clock() - self._begun)}"
             self._line(f"{mark} {head}{more}{elapsed}")
@@ -70,11 +81,14 @@ class Progress:
 
     def _draw(self, text: str) -> None:
         self._live = shorten(text, self._width - 1)
-        self._stream.write(f"{_CLEAR}{self._live}")
+        self._write(f"{_CLEAR}{self._live}")
 
     def _line(self, text: str) -> None:
         clear = _CLEAR if self._terminal else ""
-        self._stream.write(f"{clear}{text}\n")
+        self._write(f"{clear}{text}\n")
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text.encode(self._encoding, "replace").decode(self._encoding))
 
 
 def shorten(text: str, width: int) -> str:
