@@ -13,7 +13,7 @@ from rocmdoctor.facts.system import Kernel, OsRelease
 from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Query, Verdict
 from rocmdoctor.ops.arguments import BadArgumentError
-from rocmdoctor.ops.ground import Ground
+from rocmdoctor.ops.ground import ForbiddenError, Ground
 from rocmdoctor.ops.registry import Operation
 from rocmdoctor.planning.binding import bind
 from rocmdoctor.planning.choose import choose
@@ -162,6 +162,10 @@ def fill(drawn: Outline, ground: Ground) -> Plan:
     for item in drawn.bound:
         try:
             made = list(item.operation.function(ground, **item.arguments))
+        except ForbiddenError as error:
+            raise RefusedError(
+                Refusal("forbidden", f"{item.id}: {error}", "Choose another target.", item.step.place)
+            ) from error
         except UnknownError as error:
             raise RefusedError(
                 Refusal(

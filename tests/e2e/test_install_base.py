@@ -68,9 +68,9 @@ def _install(booted: Machine) -> str:
 
 def test_the_plan_was_shown_before_anything_was_done(server: Server) -> None:
     shown = server.said.partition("Steps")[2].partition("verifying")[0]
-    for words in ("rocm 5.7.1 from distro", "Predicted:", "MB to download", "none to remove", "no reboot"):
+    for words in ("rocm 5.7.1 from distro", "Predicted:", "MB of disk", "none to remove", "no reboot"):
         assert words in server.said
-    assert re.search(r"rocm\.packages\S*  \[root, network, \d+ MB down, \d+ MB disk\]", shown)
+    assert re.search(r"rocm\.packages\S*  \[root, network, .*\d+ MB disk\]", shown)
 
 
 def test_it_ends_verified_and_says_what_to_do(server: Server) -> None:
@@ -105,16 +105,16 @@ def test_udev_has_the_rule(server: Server) -> None:
 
 def test_hipcc_really_compiles_for_the_target(server: Server) -> None:
     program = "__global__ void k(int *p) { *p = 1; } int main() { int *p = 0; k<<<1, 1>>>(p); }"
-    server.machine.write("/tmp/k.hip", f"#include <hip/hip_runtime.h>\n{program}\n")
+    server.machine.write("/home/ann/k.hip", f"#include <hip/hip_runtime.h>\n{program}\n")
     # The variable comes from a shell of ann's, as she has it after the installation.
     server.machine.good(
-        "bash -ic 'hipcc --offload-arch=gfx90a /tmp/k.hip -o /tmp/ann.k' 2>&1",
+        "bash -ic 'hipcc --offload-arch=gfx90a /home/ann/k.hip -o /home/ann/k' 2>&1",
         user="ann",
         env={"HOME": "/home/ann"},
     )
     listed = server.machine.good(
-        "objcopy --dump-section .hip_fatbin=/tmp/k.bundle /tmp/ann.k && /usr/lib/llvm-17/bin/clang-offload-bundler --list --type=o "
-        "--input=/tmp/k.bundle; rm -f /tmp/k.bundle /tmp/ann.k /tmp/k.hip"
+        "objcopy --dump-section .hip_fatbin=/home/ann/k.bundle /home/ann/k && /usr/lib/llvm-17/bin/clang-offload-bundler --list --type=o "
+        "--input=/home/ann/k.bundle; rm -f /home/ann/k.bundle /home/ann/k /home/ann/k.hip"
     )
     assert [line for line in listed.split() if "gfx" in line] == ["hipv4-amdgcn-amd-amdhsa--gfx90a"]
 
