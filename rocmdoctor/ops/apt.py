@@ -48,8 +48,12 @@ class Prediction:
 
 
 def question(*words: str) -> Run:
-    """Answered without root and without the lock: apt-get says what it would do, and stops."""
-    return Run(("apt-get", "--assume-no", "-o", "Debug::NoLocking=1", *words), timeout=20.0, limit=1 << 18)
+    """Answered without root and without the lock: apt-get says what it would do, and stops.
+
+    `--assume-no` alone is no fence: what was named word for word apt-get installs without asking, when root runs it.
+    """
+    argv = ("apt-get", "--print-uris", "--assume-no", "-o", "Debug::NoLocking=1", *words)
+    return Run(argv, timeout=20.0, limit=1 << 18)
 
 
 _UNITS = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4}

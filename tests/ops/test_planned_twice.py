@@ -153,7 +153,7 @@ def test_what_is_done_is_not_planned_again(case: dict[str, Any]) -> None:
     asked, first = planned(case["uses"], case.get("with", {}), ground_of(answers, person))
     _done(answers, first)
     if case["uses"] == "apt.repair":
-        answers["run:apt-get --assume-no -o Debug::NoLocking=1 -f install"] = ran(
+        answers["run:apt-get --print-uris --assume-no -o Debug::NoLocking=1 -f install"] = ran(
             "0 upgraded, 0 newly installed, 0\n"
         )
     _, second = planned(case["uses"], case.get("with", {}), ground_of(answers, person))
