@@ -21,47 +21,66 @@ from typing import Any
 
 # Standard library only, any Python from 3.10 on; it runs as root before anything of ours does.
 PROGRAM = r"""
-import hashlib, io, os, shutil, sys, tempfile, zipfile
-state, verb, a_sha, a_len, w_sha, w_len = sys.argv[1:7]
+import hashlib, io, json, os, shutil, sys, tempfile, zipfile
+state, verb, tool, a_sha, a_len, w_sha, w_len = sys.argv[1:8]
 os.umask(0o022)
-def stop(text):
-    sys.stderr.write("rocmdoctor: " + text + "\n")
-    sys.exit(4)
+def stop(text, code=4):
+    if tool:
+        error = {"code": "not-begun", "message": text, "where": ""}
+        print(json.dumps({"schema": 1, "tool": tool, "command": "install", "status": "error", "exit_code": code,
+                          "data": {}, "errors": [error]}))
+    else:
+        sys.stderr.write("rocmdoctor: " + text + "\n")
+    sys.exit(code)
 def take(sha, size):
     data = sys.stdin.buffer.read(int(size))
     if hashlib.sha256(data).hexdigest() != sha:
         stop("what arrived is not what was sent; nothing was changed")
     return data
-archive, wish = take(a_sha, a_len), take(w_sha, w_len)
-try:
-    os.makedirs(state, exist_ok=True)
-    path = os.path.realpath(state)
+def only_root(path):
+    # Above our own folders one that all may write to does no harm, when only owners may rename in it, as in /tmp.
     while True:
-        s = os.lstat(path)
-        if s.st_uid != 0 or (s.st_mode & 0o022 and not s.st_mode & 0o1000):
-            stop(path + " can be written by others than root, so root keeps nothing there; nothing was changed")
+        own = path == state or path.startswith(state + "/")
+        if os.path.lexists(path):
+            s = os.lstat(path)
+            if s.st_uid != 0 or (s.st_mode & 0o022 and (own or not s.st_mode & 0o1000)):
+                stop("%s can be written by others than root (owner %d, mode %04o), so root keeps nothing in %s;"
+                     " nothing was changed" % (path, s.st_uid, s.st_mode & 0o7777, state))
         if path == "/":
             break
         path = os.path.dirname(path)
+archive, wish = take(a_sha, a_len), take(w_sha, w_len)
+try:
+    # From here on without links, which their owners could point elsewhere.
+    state = os.path.realpath(state)
     home = os.path.join(state, "versions", a_sha)
+    only_root(home)
+    os.makedirs(os.path.dirname(home), exist_ok=True)
+    only_root(home)
     if not os.path.isdir(home):
-        os.makedirs(os.path.dirname(home), exist_ok=True)
         aside = tempfile.mkdtemp(dir=os.path.dirname(home))
-        os.chmod(aside, 0o755)
-        zipfile.ZipFile(io.BytesIO(archive)).extractall(aside)
-        os.sync()
         try:
+            os.chmod(aside, 0o755)
+            zipfile.ZipFile(io.BytesIO(archive)).extractall(aside)
+            os.sync()
             os.rename(aside, home)
-        except OSError:
-            shutil.rmtree(aside)
-            if not os.path.isdir(home):
+        except BaseException as error:
+            shutil.rmtree(aside, ignore_errors=True)
+            if not (isinstance(error, OSError) and os.path.isdir(home)):
                 raise
     handle, name = tempfile.mkstemp(prefix="wish.", dir=state)
-    with os.fdopen(handle, "wb") as file:
-        file.write(wish)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(wish)
+    except OSError:
+        os.unlink(name)
+        raise
     os.execv(sys.executable, [sys.executable, "-I", "-B", os.path.join(home, "start.py"), verb, "--state", state, name])
 except OSError as error:
-    stop("%s: %s; nothing was changed" % (error.filename or state, error.strerror))
+    cure = {28: ": make room there, then try again", 30: ": mount it writable, then try again"}.get(error.errno, "")
+    stop("%s: %s; nothing was changed%s" % (error.filename or state, error.strerror, cure))
+except KeyboardInterrupt:
+    stop("stopped by Ctrl-C; nothing was changed", 130)
 """
 
 
@@ -112,20 +131,27 @@ def sudo(*, asks: bool, steps: int) -> list[str]:
     path = shutil.which("sudo", path="/usr/bin:/bin:/usr/local/bin")
     if path is None:
         raise NoRootError(
-            f"{steps} steps need root, and sudo is not installed; run it as root, or let an administrator install sudo"
+            f"{_needing(steps)} root, and sudo is not installed; run it as root, or let an administrator install sudo"
         )
     if not asks:
         return [path, "-n", "--"]
-    return [path, "-p", f"[sudo] {steps} steps need root. Password of %p: ", "--"]
+    return [path, "-p", f"[sudo] {_needing(steps)} root. Password of %p: ", "--"]
+
+
+def _needing(steps: int) -> str:
+    return "1 step needs" if steps == 1 else f"{steps} steps need"
 
 
 def hand_over(
-    archive: bytes, wish: Mapping[str, Any], state: str, before: Sequence[str], verb: str = "begin"
+    archive: bytes, wish: Mapping[str, Any], state: str, before: Sequence[str], tool: str = ""
 ) -> int:
-    """Starts the runner as root and waits for it; its exit code. Ctrl-C is the runner's business, not ours."""
+    """Starts the runner as root and waits for it; its exit code. Ctrl-C is the runner's business, not ours.
+
+    `tool` is our name and version where what is said must be a JSON envelope.
+    """
     message = json.dumps(wish, sort_keys=True).encode()
     argv = [
-        *before, root_python(), "-I", "-B", "-c", PROGRAM, state, verb,
+        *before, root_python(), "-I", "-B", "-c", PROGRAM, state, "begin", tool,
         hashlib.sha256(archive).hexdigest(), str(len(archive)), hashlib.sha256(message).hexdigest(), str(len(message)),
     ]  # fmt: skip
     return waited(argv, archive + message)
