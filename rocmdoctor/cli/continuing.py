@@ -12,6 +12,7 @@ import click
 
 from rocmdoctor.applying import history, journal, places
 from rocmdoctor.applying.bootstrap import NoRootError, root_python, sudo, waited
+from rocmdoctor.applying.encoding import PlanFileError
 from rocmdoctor.applying.history import Past
 from rocmdoctor.cli.terminal import style
 from rocmdoctor.reports.envelope import envelope
@@ -66,7 +67,7 @@ def _show_undo(found: Past) -> None:
 
 
 def _chosen(number: int | None, wanted: tuple[str, ...], says: str) -> Past:
-    runs = history.past()
+    runs = _past()
     if number is None:
         fitting = [one for one in runs if one.state in wanted and one.state != "empty"]
         if not fitting:
@@ -81,20 +82,29 @@ def _chosen(number: int | None, wanted: tuple[str, ...], says: str) -> Past:
     return named[-1]
 
 
+def _past() -> list[Past]:
+    try:
+        return history.past()
+    except places.PlaceError as error:
+        raise click.UsageError(str(error)) from error
+
+
 def _hand(verb: str, found: Past, more: dict[str, Any]) -> int:
     from rocmdoctor.cli import runner
+    from rocmdoctor.cli.installing import no_root
 
     width, _ = style()
-    options = {**more, "width": width}
+    options = {**more, "width": width, "verb": verb}
     state = found.folder.parents[1]
     if found.where == "user":
         chosen = runner.Options.of(options)
-        return (runner.resume if verb == "resume" else runner.undo)(state, found.number, chosen)
-    start = _start_of(state, found)
+        work = runner.resume if verb == "resume" else runner.undo
+        return runner.guarded(chosen, lambda: work(state, found.number, chosen))
     try:
+        start = _start_of(state, found)
         before = sudo(asks=sys.stdin.isatty(), steps=len(history.read_plan(found.folder).actions))
         python = root_python()
-    except NoRootError as error:
+    except (NoRootError, places.PlaceError, PlanFileError) as error:
         raise click.UsageError(str(error)) from error
     argv = [
         *before,
@@ -109,7 +119,12 @@ def _hand(verb: str, found: Past, more: dict[str, Any]) -> int:
         json.dumps(options),
         str(found.number),
     ]
-    return waited(argv, b"")
+    known = journal.read(found.folder / journal.FILE)
+    code = waited(argv, b"")
+    if before and code == 1 and journal.read(found.folder / journal.FILE) == known:
+        instead = f"An administrator can do it: rocmdoctor {verb} {found.number}"
+        return no_root(verb, instead, as_json=bool(more["json"]))
+    return code
 
 
 def _start_of(state: Path, found: Past) -> Path:
@@ -134,7 +149,7 @@ def show_history(number: int | None, *, as_json: bool) -> int:
             _chosen(number, ("done", "undone", "empty", "unreadable", *places.UNFINISHED), "is there"),
             as_json=as_json,
         )
-    rows = [_row(one) for one in history.past()]
+    rows = [_row(one) for one in _past()]
     if as_json:
         click.echo(envelope("history", "ok", 0, {"runs": rows}))
         return 0

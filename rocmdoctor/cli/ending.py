@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pwd
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rocmdoctor.applying.run_plan import Outcome
     from rocmdoctor.applying.undo import Undone
     from rocmdoctor.cli.runner import Options
+    from rocmdoctor.cli.verifying import Verified
 
 VERIFY_SECONDS = 240.0
 
@@ -114,9 +116,14 @@ class Ending:
         self._print(text)
         return 102
 
-    def rebooting(self, outcome: Outcome) -> None:
+    def rebooting(self, plan: Plan, folder: Path, outcome: Outcome) -> None:
         """Said right before the machine goes down."""
-        self._say(f"rebooting now: {outcome.message}; the installation goes on by itself after it")
+        text = f"rebooting now: {outcome.message}; the installation goes on by itself after it"
+        self._say(text)
+        if self._options.json:
+            problem = {"code": "rebooting", "message": text, "where": outcome.action}
+            self._envelope("findings", 102, self._data(plan, folder), [problem])
+            sys.stdout.flush()
 
     def undone(self, folder: Path, outcome: Undone) -> int:
         """A run was taken back, as far as it could be."""
@@ -124,7 +131,7 @@ class Ending:
         if self._options.json:
             problems = [{"code": "not-undone", "message": why, "where": name} for name, why in outcome.left]
             data = {"run": folder.name, "undone": list(outcome.undone), "left": dict(outcome.left)}
-            return self._envelope("error" if code else "ok", code, data, problems, "undo")
+            return self._envelope("error" if code else "ok", code, data, problems)
         self._print(
             undone_text(len(outcome.undone), outcome.left, outcome.failed, folder.name), error=bool(code)
         )
@@ -132,10 +139,25 @@ class Ending:
 
     def trouble(self, message: str) -> int:
         """It could not begin, or not go on."""
+        return self._without_a_plan(4, "step-failed", message)
+
+    def cut_off(self) -> int:
+        """Ctrl-C before the first step, or while the end is verified."""
+        message = "stopped by Ctrl-C; 'rocmdoctor history' shows how far it came, 'rocmdoctor resume' goes on"
+        return self._without_a_plan(130, "stopped", message)
+
+    def bug(self, error: Exception) -> int:
+        """Something of ours is wrong; what was done is in the journal."""
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}:{last.lineno}"
+        message = f"{where}: this is a bug in rocmdoctor: {type(error).__name__}: {error}"
+        return self._without_a_plan(70, "bug", message)
+
+    def _without_a_plan(self, code: int, kind: str, message: str) -> int:
         if self._options.json:
-            return self._envelope("error", 4, {}, [{"code": "step-failed", "message": message, "where": ""}])
-        sys.stderr.write(f"rocmdoctor: {message}\n")
-        return 4
+            return self._envelope("error", code, {}, [{"code": kind, "message": message, "where": ""}])
+        self._say(f"rocmdoctor: {message}")
+        return code
 
     # ------------------------------------------------------------ how it is said
 
@@ -159,9 +181,8 @@ class Ending:
         code: int,
         data: Mapping[str, Any],
         errors: list[dict[str, str]],
-        verb: str = "install",
     ) -> int:
-        sys.stdout.write(envelope(verb, status, code, data, errors) + "\n")
+        sys.stdout.write(envelope(self._options.verb, status, code, data, errors) + "\n")
         return code
 
     def _print(self, text: str, *, error: bool = False) -> None:
@@ -187,17 +208,21 @@ def _pairs(raw: Any) -> tuple[tuple[str, str], ...]:
 
 def _checked(plan: Plan, content: tuple[Path, ...], patience: float) -> dict[str, Any]:
     """In the child: collect, compile, judge."""
-    from rocmdoctor.cli.verifying import verify
+    from rocmdoctor.cli.verifying import GROUP, verify
 
     found = verify(plan.gfx, plan.verify, content, patience)
+    # The proof is always tried, and counts where a recipe calls for it: not every one brings a compiler.
+    counts = set(plan.verify)
+    if any(name.startswith(f"{GROUP}.") for name in counts):
+        counts |= {verdict.id for verdict in found.verdicts}
     return {
         "state": found.state,
-        "wrong": list(_verdicts(found, ("fail", "broken"))),
-        "unknown": list(_verdicts(found, ("unknown",))),
+        "wrong": list(_verdicts(found, counts, ("fail", "broken"))),
+        "unknown": list(_verdicts(found, counts, ("unknown",))),
     }
 
 
-def _verdicts(found: Any, statuses: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _verdicts(found: Verified, counts: set[str], statuses: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for verdict in found.verdicts:
-        if verdict.status in statuses:
+        if verdict.id in counts and verdict.status in statuses:
             yield verdict.id, verdict.why

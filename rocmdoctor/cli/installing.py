@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from rocmdoctor.content import own_folders
 from rocmdoctor.model import Snapshot
 from rocmdoctor.planning.compare import differences
 from rocmdoctor.planning.refusal import Refusal, RefusedError
-from rocmdoctor.reports.envelope import envelope
+from rocmdoctor.reports.envelope import TOOL, envelope
 from rocmdoctor.reports.json_plan import data_of_plan
 from rocmdoctor.reports.plan_text import plan_text, refusal_text
 
@@ -63,18 +64,20 @@ def show_plan(
     if drawn.plan.actions and output is not None:
         click.echo(f"Next: rocmdoctor install {output}")
     elif drawn.plan.actions and snapshot is None and root is None:
-        click.echo(f"Next: {command_of(drawn.plan.request)}")
+        click.echo(f"Next: {command_of(drawn.plan.request, wanted.content)}")
     return 0
 
 
-def command_of(request: Request) -> str:
+def command_of(request: Request, content: tuple[Path, ...]) -> str:
     """The command line that asks for the same."""
-    words = ["rocmdoctor install", *request.targets]
+    words = ["rocmdoctor", "install", *request.targets]
     if request.arch:
-        words.append(f"--arch {request.arch}")
+        words += ["--arch", request.arch]
     if request.rocm_source:
-        words.append(f"--rocm-source {request.rocm_source}")
-    return " ".join([*words, *(["--no-root"] if request.no_root else [])])
+        words += ["--rocm-source", request.rocm_source]
+    for folder in content:
+        words += ["--content", str(folder)]
+    return shlex.join([*words, *(["--no-root"] if request.no_root else [])])
 
 
 def _draw(targets: tuple[str, ...], wanted: Wanted, snapshot: Path | None, root: str | None) -> Drawn:
@@ -144,8 +147,8 @@ def install(targets: tuple[str, ...], wanted: Wanted, consent: Consent, *, as_js
     if not plan.actions:
         return _all_in_place(drawn, as_json=as_json)
     try:
-        before = _way_to_root(plan)
-        agreed = _agreed(plan, consent, as_json=as_json)
+        before = _way_to_root(plan, wanted)
+        agreed = _agreed(plan, wanted, consent, as_json=as_json)
     except RefusedError as refused:
         return say_refused("install", refused.refusals, wanted, as_json=as_json)
     if agreed is None:
@@ -184,7 +187,7 @@ def _of_file(path: Path, wanted: Wanted) -> Drawn:
             Refusal(
                 "facts-changed",
                 f"this machine is not as {path} was planned for: {'; '.join(found)}",
-                f"Plan again: {command_of(request).replace('install', 'plan', 1)} -o {path}",
+                f"Plan again: {command_of(request, wanted.content).replace('install', 'plan', 1)} -o {path}",
                 str(path),
             )
         )
@@ -215,7 +218,7 @@ def _last_verified(plan: Plan) -> str:
     return last_verified(plan.gfx)
 
 
-def _way_to_root(plan: Plan) -> list[str] | None:
+def _way_to_root(plan: Plan, wanted: Wanted) -> list[str] | None:
     """The words before a command that make it root's; None when nothing needs root. Raises RefusedError."""
     from rocmdoctor.applying.bootstrap import NoRootError, root_python, sudo
 
@@ -226,16 +229,18 @@ def _way_to_root(plan: Plan) -> list[str] | None:
         root_python()
         return sudo(asks=sys.stdin.isatty(), steps=needing)
     except NoRootError as error:
-        instead = (
-            f"An administrator can do it: {command_of(plan.request)}. What needs no root: add --no-root."
-        )
-        raise RefusedError(Refusal("no-root", str(error), instead)) from error
+        raise RefusedError(Refusal("no-root", str(error), _without_sudo(plan, wanted))) from error
+
+
+def _without_sudo(plan: Plan, wanted: Wanted) -> str:
+    command = command_of(plan.request, wanted.content)
+    return f"An administrator can do it: {command}. What needs no root: add --no-root."
 
 
 # ---------------------------------------------------------------- agreement
 
 
-def _agreed(plan: Plan, consent: Consent, *, as_json: bool) -> dict[str, bool] | None:
+def _agreed(plan: Plan, wanted: Wanted, consent: Consent, *, as_json: bool) -> dict[str, bool] | None:
     """What the runner may do: None when it was declined. Raises RefusedError never; click.Abort on Ctrl-C."""
     from rocmdoctor.planning.preflight import predict
 
@@ -245,6 +250,7 @@ def _agreed(plan: Plan, consent: Consent, *, as_json: bool) -> dict[str, bool] |
     if consent.yes and cost.removes and not consent.allow_remove:
         _declined(
             plan,
+            wanted,
             f"--yes agrees to no removal, and {', '.join(cost.removes)} would go",
             "--yes --allow-remove",
             as_json=as_json,
@@ -253,7 +259,7 @@ def _agreed(plan: Plan, consent: Consent, *, as_json: bool) -> dict[str, bool] |
     if not consent.yes:
         if not terminal:
             more = "--yes --allow-remove" if cost.removes else "--yes"
-            _declined(plan, "there is no terminal to ask on", more, as_json=as_json)
+            _declined(plan, wanted, "there is no terminal to ask on", more, as_json=as_json)
             return None
         question = "Install, and REMOVE what is named above?" if cost.removes else "Continue?"
         if not click.confirm(question, default=False, err=True):
@@ -267,8 +273,8 @@ def _agreed(plan: Plan, consent: Consent, *, as_json: bool) -> dict[str, bool] |
     return {"reboot": reboot}
 
 
-def _declined(plan: Plan, why: str, options: str, *, as_json: bool) -> None:
-    command = f"{command_of(plan.request)} {options}"
+def _declined(plan: Plan, wanted: Wanted, why: str, options: str, *, as_json: bool) -> None:
+    command = f"{command_of(plan.request, wanted.content)} {options}"
     if as_json:
         problem = {"code": "declined", "message": f"{why}; to agree beforehand: {command}", "where": ""}
         click.echo(envelope("install", "error", DECLINED, data_of_plan(plan), [problem]))
@@ -293,19 +299,39 @@ def _start(
     wish: dict[str, Any] = {"plan": plan_as_json(plan), "sha256": plan_hash(plan), "options": options}
     if before is None:
         return begin_here(wish, places.user_state(os.environ), own_folders(wanted.content))
-    return _as_root(wish, wanted, before)
+    return _as_root(plan, wish, wanted, before)
 
 
-def _as_root(wish: dict[str, Any], wanted: Wanted, before: list[str]) -> int:
+def _as_root(plan: Plan, wish: dict[str, Any], wanted: Wanted, before: list[str]) -> int:
     from rocmdoctor.applying import places
     from rocmdoctor.applying.archive import build
     from rocmdoctor.applying.bootstrap import hand_over
 
     state = places.machine_state(os.environ.get("ROCMDOCTOR_STATE", ""))
-    known = len(places.runs(state))
-    code = hand_over(build(own_folders(wanted.content)), wish, str(state), before)
-    if code == 1 and len(places.runs(state)) == known:
-        # sudo ends with 1 when the password was wrong or the user may not use it, and has said so itself.
-        click.echo("rocmdoctor: sudo did not give root; nothing was changed", err=True)
-        return DECLINED
+    known = _runs(state)
+    as_json = bool(wish["options"]["json"])
+    code = hand_over(build(own_folders(wanted.content)), wish, str(state), before, TOOL if as_json else "")
+    if before and code == 1 and _runs(state) == known:
+        return no_root("install", _without_sudo(plan, wanted), as_json=as_json)
     return code
+
+
+def _runs(state: Path) -> int:
+    from rocmdoctor.applying import places
+
+    try:
+        return len(places.runs(state))
+    except places.PlaceError:
+        return 0
+
+
+def no_root(verb: str, instead: str, *, as_json: bool) -> int:
+    """sudo ends with 1 when the password was wrong or the user may not use it, and has said so itself."""
+    asks = "" if sys.stdin.isatty() else ": it cannot ask for a password without a terminal"
+    said = f"sudo did not give root{asks}; nothing was changed"
+    if as_json:
+        problem = {"code": "no-root", "message": f"{said}. {instead}", "where": ""}
+        click.echo(envelope(verb, "error", DECLINED, {}, [problem]))
+    else:
+        click.echo(f"rocmdoctor: {said}\n{instead}", err=True)
+    return DECLINED

@@ -10,8 +10,9 @@ import argparse
 import json
 import os
 import pwd
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from rocmdoctor.applying import history, journal, places, unit
 from rocmdoctor.applying.encoding import PlanFileError, plan_as_json, plan_from_json, plan_hash
 from rocmdoctor.applying.lock import LockedError, locked
 from rocmdoctor.applying.run_plan import Means, Outcome, run
+from rocmdoctor.applying.steps import refused
 from rocmdoctor.applying.undo import take_back
 from rocmdoctor.cli.ending import Ending, Report
 
-FAILED, REBOOT, STOPPED = 4, 102, 130
+REBOOT = 102
 OPTIONS = "options.json"
 
 
@@ -40,6 +42,7 @@ class Options:
     patience: float = 1.0
     unattended: bool = False
     force: bool = False
+    verb: str = "install"
 
     @classmethod
     def of(cls, raw: Any, **more: Any) -> Options:
@@ -55,16 +58,33 @@ def main(argv: Sequence[str]) -> int:
     words = _parser().parse_args(argv)
     os.umask(0o022)
     state = places.machine_state(words.state)
+    if words.verb == "begin":
+        wish = _wish(Path(words.what))
+        return guarded(Options.of(wish["options"]), lambda: _begin(wish, state))
+    options = Options.of(json.loads(words.options), unattended=words.unattended, verb=words.verb)
+    verb = resume if words.verb == "resume" else undo
+    return guarded(options, lambda: verb(state, int(words.what), options))
+
+
+def guarded(options: Options, work: Callable[[], int]) -> int:
+    """The exit code of the work; what cannot be done is said as the options want it, and never as a traceback."""
     try:
-        if words.verb == "begin":
-            return _begin_root(state, Path(words.what))
-        options = Options.of(json.loads(words.options), unattended=words.unattended)
-        if words.verb == "resume":
-            return resume(state, int(words.what), options)
-        return undo(state, int(words.what), options)
-    except (places.PlaceError, LockedError, journal.JournalError, PlanFileError, OSError) as error:
-        sys.stderr.write(f"rocmdoctor: {error}\n")
-        return FAILED
+        return work()
+    except KeyboardInterrupt:
+        return Ending(options).cut_off()
+    except _REFUSED as error:
+        return Ending(options).trouble(_words(error))
+    except Exception as error:  # noqa: BLE001 - people get one line, and the way to report it
+        return Ending(options).bug(error)
+
+
+_REFUSED = (places.PlaceError, LockedError, journal.JournalError, PlanFileError, OSError)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return refused(str(error.filename), error)
+    return str(error)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,44 +100,51 @@ def _parser() -> argparse.ArgumentParser:
 # ---------------------------------------------------------------- begin
 
 
-def _begin_root(state: Path, wish: Path) -> int:
+def _wish(path: Path) -> dict[str, Any]:
     try:
-        said = json.loads(wish.read_bytes())
+        said: dict[str, Any] = json.loads(path.read_bytes())
     finally:
-        wish.unlink(missing_ok=True)
-    return _begin(said, state)
+        path.unlink(missing_ok=True)
+    return said
 
 
 def begin_here(wish: dict[str, Any], state: Path, content: tuple[Path, ...]) -> int:
     """Carries out a plan that needs no root in this process. `state` is the user's own."""
-    try:
-        return _begin(wish, state, content)
-    except (places.PlaceError, LockedError, journal.JournalError, OSError) as error:
-        return Ending(Options.of(wish["options"])).trouble(str(error))
+    return guarded(Options.of(wish["options"]), lambda: _begin(wish, state, content))
 
 
 def _begin(wish: dict[str, Any], state: Path, content: tuple[Path, ...] = ()) -> int:
     plan = plan_from_json(wish["plan"], "the plan")
     if plan_hash(plan) != wish["sha256"]:
         raise PlanFileError("the plan", "", "another digest than was agreed to", str(wish["sha256"]))
-    options = Options.of(wish["options"])
-    try:
-        with locked(state):
-            folder = places.make_run(state)
+    with locked(state):
+        folder = places.make_run(state)
+        try:
             _keep(folder / places.PLAN, plan_as_json(plan))
             _keep(folder / OPTIONS, wish["options"])
-            (folder / "version").write_text(Path(__file__).resolve().parents[2].name + "\n", encoding="ascii")
-            return _go(plan, folder, state, options, content)
-    except LockedError as error:
-        return Ending(options).trouble(str(error))
+            _keep_text(folder / "version", Path(__file__).resolve().parents[2].name + "\n")
+            armed = _Unit(state, folder).arm()
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise places.PlaceError(
+                _words(error).replace("then resume", "then try again") + "; nothing was changed"
+            ) from error
+        return _go(plan, folder, state, Options.of(wish["options"]), content, armed=armed)
 
 
 def _keep(path: Path, data: Any) -> None:
-    with path.open("x", encoding="utf-8") as file:
-        json.dump(data, file, indent=1, sort_keys=True)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
+    _keep_text(path, json.dumps(data, indent=1, sort_keys=True) + "\n")
+
+
+def _keep_text(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        # Writing does not say which file it was.
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 # ---------------------------------------------------------------- go on, take back
@@ -131,13 +158,21 @@ def resume(state: Path, number: int, options: Options, content: tuple[Path, ...]
     except (OSError, ValueError):
         agreed = {}
     both = Options.of({**agreed, "json": options.json, "width": options.width, "color": options.color},
-                      reboot=options.reboot or bool(agreed.get("reboot")), unattended=options.unattended)  # fmt: skip
+                      reboot=options.reboot or bool(agreed.get("reboot")), unattended=options.unattended,
+                      verb="resume")  # fmt: skip
     plan = history.read_plan(folder)
-    try:
-        with locked(state):
-            return _go(plan, folder, state, both, content)
-    except LockedError as error:
-        return Ending(both).trouble(str(error))
+    with locked(state):
+        if options.unattended and _settled(state, number):
+            _Unit(state, folder).disarm()
+            return 0
+        armed = _Unit(state, folder).arm()
+        return _go(plan, folder, state, both, content, armed=armed)
+
+
+def _settled(state: Path, number: int) -> bool:
+    """Whoever ended the run could not remove the unit; a start of the machine is no reason to go on with it."""
+    now = next((run.state for run in places.runs(state) if run.number == number), "")
+    return now not in ("interrupted", "reboot", "empty")
 
 
 def undo(state: Path, number: int, options: Options) -> int:
@@ -153,20 +188,20 @@ def undo(state: Path, number: int, options: Options) -> int:
         return Ending(options).undone(folder, outcome)
 
 
-def _go(plan: Plan, folder: Path, state: Path, options: Options, content: tuple[Path, ...]) -> int:
+def _go(
+    plan: Plan, folder: Path, state: Path, options: Options, content: tuple[Path, ...], *, armed: bool
+) -> int:
     ending = Ending(options)
-    own_unit = _Unit(state, folder)
-    armed = own_unit.arm()
     user = _entry(plan)
     means = Means(is_ok=lambda name: ending.is_ok(name, user, content or _own_content()))
     outcome = run(plan, folder, person=user, show=ending.progress, means=means)
     if outcome.state == "reboot":
         if options.reboot and armed:
-            ending.rebooting(outcome)
+            ending.rebooting(plan, folder, outcome)
             unit.reboot()
             return REBOOT
         return ending.waiting_for_reboot(plan, folder, outcome, armed=armed)
-    own_unit.disarm()
+    _Unit(state, folder).disarm()
     if outcome.state != "done":
         return ending.stopped_at(plan, folder, outcome)
     return _verified(plan, folder, outcome, ending, content)
@@ -213,8 +248,13 @@ class _Unit:
         return unit.arm(self._folder.name, self._folder, sys.executable, start, self._state)
 
     def disarm(self) -> None:
-        if os.geteuid() == 0:
+        if os.geteuid() != 0:
+            return
+        try:
             unit.disarm()
+        except OSError as error:
+            # It does nothing for a run that has ended, so that this is no reason to fail.
+            sys.stderr.write(f"rocmdoctor: the unit {unit.NAME} stays: {_words(error)}\n")
 
 
-__all__ = ["FAILED", "REBOOT", "STOPPED", "Options", "Report", "begin_here", "main", "resume", "undo"]
+__all__ = ["REBOOT", "Options", "Report", "begin_here", "guarded", "main", "resume", "undo"]
