@@ -38,8 +38,15 @@ def states(environ: Mapping[str, str] = os.environ) -> dict[str, Path]:
 def past(environ: Mapping[str, str] = os.environ) -> list[Past]:
     """All runs, oldest first. Raises places.PlaceError."""
     found = {folder: where for where, folder in reversed(states(environ).items())}
-    told = [_past(run, where) for folder, where in found.items() for run in places.runs(folder)]
-    return sorted(told, key=lambda one: (one.began, one.number))
+    dated: list[tuple[str, Past]] = []
+    for folder, where in found.items():
+        newest = ""
+        for run in places.runs(folder):
+            one = _past(run, where)
+            # A clock may have been set back in between; the numbers of one folder tell the order all the same.
+            newest = max(newest, one.began)
+            dated.append((newest, one))
+    return [one for _, one in sorted(dated, key=lambda pair: pair[0])]
 
 
 def _past(run: places.Run, where: str) -> Past:
