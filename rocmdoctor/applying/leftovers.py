@@ -67,12 +67,12 @@ def settle(folder: Path, stop: Stop, on_line: Callable[[str], None], seconds: fl
 
 
 def _began(pid: int) -> float:
-    import psutil  # noqa: PLC0415
-
+    """Seconds from the start of the machine to that of the process: a clock that is set does not change them."""
     try:
-        return float(psutil.Process(pid).create_time())
-    except (psutil.Error, OSError):
-        return time.time()
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        return int(text.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _members(session: int, began: float) -> list[int]:
@@ -84,10 +84,9 @@ def _members(session: int, began: float) -> list[int]:
         with contextlib.suppress(psutil.Error, OSError):
             if os.getsid(pid) != session:
                 continue
-            one = psutil.Process(pid)
-            if one.status() != psutil.STATUS_ZOMBIE and one.create_time() >= began - 1:
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and _began(pid) >= began:
                 found.append(pid)
-    if session in found and abs(_began(session) - began) > 1:
+    if session in found and _began(session) != began:
         return []
     return found
 
