@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from rocmdoctor.applying.simulate import not_agreed
 from rocmdoctor.applying.steps import Context, StepError, StoppedError
 
 _SHOWN = 120
+_MEANS: Mapping[int, str] = {
+    signal.SIGKILL: ", which the kernel sends when memory runs out ('dmesg' tells): close other programs, then resume",
+}
 
 
 def shown(argv: tuple[str, ...]) -> str:
@@ -29,7 +33,7 @@ def failed(order: Order, said: Ended, context: Context, what: str = "", more: st
     if said.why == "timeout":
         how = f"{name} did not end within {order.timeout:.0f} s and was ended; resume tries again"
     elif said.code is not None and said.code < 0:
-        how = f"{name} was ended by signal {-said.code}"
+        how = f"{name} was ended by signal {-said.code}{_MEANS.get(-said.code, '')}"
     else:
         how = f"{name} ended with exit code {said.code}"
     known = meaning(said.tail, context.failures)
