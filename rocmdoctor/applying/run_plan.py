@@ -210,7 +210,7 @@ class _Run:
         return Outcome(REBOOT, action.id, do.why)
 
     def _stopped(self, step: str) -> Outcome:
-        self.journal.write("stopped", step)
+        self.journal.write("stopped", step, why=self.stop.why)
         return Outcome(STOPPED, step, "as was asked")
 
     def _failed(self, number: int, action: Action, error: StepError, context: Context) -> Outcome:

@@ -20,14 +20,16 @@ class Stop:
     def __init__(self, said: Callable[[int], None] = lambda _wish: None) -> None:
         self._wish = self._told = GO_ON
         self._said = said
+        self.why = ""
 
-    def ask(self, wish: int) -> None:
-        """Never takes a wish back. May be called by a signal's handler."""
+    def ask(self, wish: int, why: str = "") -> None:
+        """Never takes a wish back. May be called by a signal's handler. `why` is what stands in the history."""
         self._wish = max(self._wish, min(wish, AT_ONCE))
+        self.why = self.why or why
 
     def once_more(self) -> None:
         """One step more urgent than before."""
-        self.ask(self._wish + 1)
+        self.ask(self._wish + 1, "by Ctrl-C")
 
     def wish(self) -> int:
         """The wish by now."""
@@ -45,8 +47,10 @@ def listening(stop: Stop) -> Iterator[None]:
     def heard(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGINT:
             stop.once_more()
+        elif number == signal.SIGHUP:
+            stop.ask(AFTER_THIS, "the terminal was gone")
         else:
-            stop.ask(AFTER_THIS if number == signal.SIGHUP else AT_ONCE)
+            stop.ask(AT_ONCE, "by SIGTERM, as when the machine goes down")
 
     former = {n: signal.signal(n, heard) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
