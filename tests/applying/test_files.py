@@ -204,6 +204,55 @@ def test_what_cannot_be_written_is_named(
     assert after == before
 
 
+def test_what_somebody_wrote_between_two_tries_comes_back(
+    bench: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "f"
+    path.write_text("first\n")
+    one = bench(write(path, "ours\n"))
+    real = files.put
+
+    def refuses(name: str, *more: Any) -> None:
+        if name == str(path):
+            raise OSError(28, "No space left on device", name)
+        real(name, *more)
+
+    monkeypatch.setattr(files, "put", refuses)
+    assert one.run().state == "failed"
+    monkeypatch.undo()
+    path.write_text("second\n")
+    assert one.run().state == "done"
+    one.undo()
+    assert path.read_text() == "second\n"
+
+
+def test_a_try_that_was_not_noted_is_noted_whole(bench: Make, tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    one = bench(write(path, "ours\n"))
+    one.run()
+    whole = one.lines[-1].more
+    journal = one.folder / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-9])
+    assert one.run().state == "done"
+    assert one.lines[-1].more == whole
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, bool]] = []
+    real = os.fsync
+
+    def synced(file: int) -> None:
+        name = Path(f"/proc/self/fd/{file}").readlink().name
+        seen.append((name, (tmp_path / "f").exists()))
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    files.put(str(tmp_path / "f"), b"x", 0o644)
+    assert seen == [(".f.rocmdoctor-new", False), (tmp_path.name, True)]
+
+
 def test_former_goes_through_json(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"\x00\xff")
     for path in ("f", "none/deep/er"):

@@ -228,3 +228,32 @@ def test_a_step_that_was_cut_off_gives_back_only_what_it_was_to_bring(bench: Mak
     good(bench(root.install(theirs)))
     assert one.undo().undone == ("a",)
     assert root.there == {"theirs": ("1", "installed")}
+
+
+def test_a_second_try_still_knows_what_the_first_one_found(bench: Make, root: Root, tmp_path: Path) -> None:
+    deb = root.deb("lib-a")
+    argv = ("sh", "-c", f"apt-get -y install {deb}; test -e {tmp_path}/gate")
+    one = bench(action(do=Exec(argv, root.env), undo=UNDO, timeout=60.0))
+    assert one.run().state == "failed"
+    (tmp_path / "gate").touch()
+    good(one)
+    assert one.lines[-1].more["installed"] == ["lib-a"]
+    assert one.undo().undone == ("a",)
+    assert root.there == {}
+
+
+def test_what_was_left_of_a_failed_step_goes_with_a_later_undo(bench: Make, root: Root) -> None:
+    deb = root.deb("lib-a")
+    one = bench(
+        action(do=Exec(("sh", "-c", f"apt-get -y install {deb}; exit 9"), root.env), undo=UNDO, timeout=60.0)
+    )
+    assert one.run().state == "failed"
+    good(bench(root.install(root.deb("others", depends="lib-a"))))
+    assert [name for name, _ in one.undo().left] == ["a"]
+    subprocess.run(
+        ["dpkg", f"--root={root.folder}", "--force-not-root", "--force-bad-path", "--purge", "others"],
+        check=True,
+        capture_output=True,
+    )
+    assert one.undo().undone == ("a",)
+    assert root.there == {}

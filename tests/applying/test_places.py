@@ -22,8 +22,9 @@ from rocmdoctor.applying.places import (
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: other owners are made")
 
 
-def test_runs_count_up_and_are_open_to_be_read(tmp_path: Path) -> None:
-    before = os.umask(0)
+@pytest.mark.parametrize("mask", [0, 0o077])
+def test_runs_count_up_and_are_open_to_be_read(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
     try:
         folders = [make_run(tmp_path / "state") for _ in range(3)]
     finally:

@@ -80,6 +80,17 @@ def test_one_that_ignores_sigterm_is_killed() -> None:
     assert not lives(int(ended.tail[0]))
 
 
+def test_one_that_sleeps_in_the_kernel_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Signals that reach nobody stand in for a process that cannot be killed.
+    monkeypatch.setattr(programs, "_signal", lambda _group, _number: None)
+    pids: list[int] = []
+    begun = time.monotonic()
+    ended = run(shell("sleep 67", timeout=0.3), started=pids.append)
+    assert (ended.code, ended.why) == (None, "timeout")
+    assert time.monotonic() - begun < 4
+    os.kill(pids[0], 9)
+
+
 def test_last_words_after_sigterm_are_kept() -> None:
     ended = run(shell("trap 'echo cleaned up; exit 1' TERM; sleep 60 & wait", timeout=0.5))
     assert ended.tail == ("cleaned up",)
