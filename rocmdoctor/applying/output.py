@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import os
 import re
+import stat
 from collections import deque
 from pathlib import Path
 
@@ -43,7 +44,8 @@ class Output:
             try:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
                 self._file = os.open(log, flags, 0o644)
-                os.fchmod(self._file, 0o644)
+                if stat.S_ISREG(os.fstat(self._file).st_mode):
+                    os.fchmod(self._file, 0o644)
             except OSError as error:
                 self._broken = f"{log} cannot be written: {error.strerror}"
 

@@ -66,10 +66,16 @@ def test_time_is_up_for_the_whole_group() -> None:
 
 
 def lives(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    """Whether a process is still there after the moment that the kernel takes to end one."""
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return False
+        except psutil.NoSuchProcess:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def test_one_that_ignores_sigterm_is_killed() -> None:
