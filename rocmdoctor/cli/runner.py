@@ -27,7 +27,7 @@ from rocmdoctor.applying.undo import take_back
 from rocmdoctor.cli.ending import Ending, Report
 
 REBOOT = 102
-OPTIONS = "options.json"
+OPTIONS, PROMISED = "options.json", "promised"
 
 
 @dataclass(frozen=True)
@@ -181,6 +181,7 @@ def undo(state: Path, number: int, options: Options) -> int:
     plan = history.read_plan(folder)
     with locked(state):
         unit_of = _Unit(state, folder)
+        (folder / PROMISED).unlink(missing_ok=True)
         outcome = take_back(
             plan, folder, person=_entry(plan), show=Ending(options).progress, force=options.force
         )
@@ -213,6 +214,9 @@ def _verified(plan: Plan, folder: Path, outcome: Outcome, ending: Ending, conten
     book = journal.Journal(folder / journal.FILE)
     try:
         book.write("verified", verified=report.state, wrong=[name for name, _ in report.wrong])
+        if not report.wrong:
+            # From now on `check` takes what these name for lost, not for absent, when it is not there.
+            (folder / PROMISED).write_text("".join(f"{name}\n" for name in plan.verify), encoding="ascii")
         book.write("end")
     finally:
         book.close()

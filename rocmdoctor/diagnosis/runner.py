@@ -9,6 +9,7 @@ from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.diagnosis.registry import Check
 from rocmdoctor.diagnosis.verdicts import fail, skip, unknown
 from rocmdoctor.facts.base import UnknownError
+from rocmdoctor.facts.own import Promised
 from rocmdoctor.model import LAYERS, RUNGS, Remedy, Verdict, Wish
 
 # The layer of a fault decides which cause is named first, and which rung of the ladder it breaks.
@@ -79,7 +80,7 @@ def _judge(item: Check, known: Known, done: Mapping[str, Verdict], wish: Wish) -
             said = unknown(str(error))
         except Exception as error:  # noqa: BLE001 - a bug in one check must not silence the others
             said = Verdict("broken", f"the check itself failed: {type(error).__name__}: {error}")
-    if said.absent and item.rung is not None and _asked_for(item.rung, wish):
+    if said.absent and item.rung is not None and (_asked_for(item.rung, wish) or _promised(item.id, known)):
         remedy = said.remedy or Remedy("Install it first.")
         said = replace(fail(said.why, *said.evidence, remedy=remedy), absent=True)
     named = said.fault or (item.fault if said.status in ("warn", "fail") else None)
@@ -91,6 +92,11 @@ def _judge(item: Check, known: Known, done: Mapping[str, Verdict], wish: Wish) -
 def _asked_for(rung: str, wish: Wish) -> bool:
     level = wish.level or ("gpu" if wish.arch else None)
     return level is not None and RUNGS.index(rung) <= RUNGS.index(level)
+
+
+def _promised(name: str, known: Known) -> bool:
+    promised = known.maybe(Promised)
+    return promised is not None and name in promised.checks
 
 
 def _explained(name: str, done: Mapping[str, Verdict]) -> bool:

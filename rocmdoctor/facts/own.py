@@ -13,6 +13,7 @@ from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Env, Glob, Query
 
 ENV_FILE = ".config/rocmdoctor/env.sh"
+_RUNS = "rocmdoctor/runs/*/promised"
 OWN_RULES = "/etc/udev/rules.d/70-rocmdoctor.rules"
 
 
@@ -62,3 +63,26 @@ def _plain(word: str) -> str | None:
 def _path(ev: Evidence) -> str | None:
     home = home_of(ev)
     return f"{home.rstrip('/')}/{ENV_FILE}" if home else None
+
+
+@frozen
+class Promised(Fact):
+    """Ids of checks that finished installations named: what they put here is not merely absent when it is gone."""
+
+    checks: tuple[str, ...]
+
+    templates: ClassVar[tuple[str, ...]] = (f"glob:<HOME>/.local/state/{_RUNS}",)
+
+    @classmethod
+    def queries(cls) -> Mapping[str, Query]:
+        return {"HOME": Env(("HOME",)), "machine": Glob(f"/var/lib/{_RUNS}", limit=1 << 14)}
+
+    @classmethod
+    def follow_up(cls, ev: Evidence) -> Mapping[str, Query]:
+        home = home_of(ev)
+        return {"user": Glob(f"{home}/.local/state/{_RUNS}", limit=1 << 14)} if home else {}
+
+    @classmethod
+    def parse(cls, ev: Evidence) -> Promised:
+        texts = [text for name in ("machine", "user") if name in ev for text in ev[name].files.values()]
+        return cls(tuple(dict.fromkeys(line for text in texts for line in text.split())))

@@ -26,6 +26,8 @@ def shell_files(spec: Spec) -> Answers:
     answers[f"read:{home}/.profile"] = text("\n\n")
     answers[f"read:{home}/.config/rocmdoctor/env.sh"] = ABSENT
     answers[f"glob:{home}/.config/rocmdoctor/env.sh"] = ABSENT
+    runs = "rocmdoctor/runs/*/promised"
+    answers[f"glob:/var/lib/{runs}"] = answers[f"glob:{home}/.local/state/{runs}"] = ABSENT
     answers[f"glob:{home}/.config/environment.d/*.conf"] = ABSENT
     answers["read:/etc/environment"] = text("\n")
     answers["read:/etc/bash.bashrc"] = text("\n\n\n")
