@@ -51,7 +51,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def _install(booted: Machine) -> str:
     """As a person does it: looks at the plan, says y, types the password."""
-    talk = booted.terminal("./run install base --arch gfx90a")
+    talk = booted.terminal("./run install base --rocm-source distro --arch gfx90a")
     talk.expect(r"Continue\? \[y/N\]")
     plan = talk.before
     talk.sendline("y")
@@ -170,7 +170,7 @@ def test_check_agrees(server: Server) -> None:
 
 def test_a_second_run_changes_nothing_and_asks_nothing(server: Server) -> None:
     now = state_of(server.machine)
-    said = server.machine.doctor("install", "base", "--arch", "gfx90a", user="ann")
+    said = server.machine.doctor("install", "base", "--rocm-source", "distro", "--arch", "gfx90a", user="ann")
     assert (said["exit_code"], said["status"], said["data"]["steps"]) == (0, "ok", [])
     assert said["data"]["verified"] == "compiled"
     assert state_of(server.machine) == now

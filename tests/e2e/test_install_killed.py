@@ -40,7 +40,7 @@ if os.path.exists("{_COUNT}"):
     os.fsync = _fsync
 """
 _JOURNAL = "var/lib/rocmdoctor/runs/1/journal.jsonl"
-_INSTALL = "SUDO_UID=$(id -u ann) SUDO_GID=$(id -g ann) SUDO_USER=ann ./run install base --arch gfx90a --yes"
+_INSTALL = "SUDO_UID=$(id -u ann) SUDO_GID=$(id -g ann) SUDO_USER=ann ./run install base --rocm-source distro --arch gfx90a --yes"
 _STEP = 4  # of the quick tier: every so many lines
 
 
@@ -106,16 +106,18 @@ def _same(booted: Machine, wanted: Undisturbed) -> list[str]:
     """What differs from the undisturbed machine."""
     state = state_of(booted)
     names = sorted(name for name in {*state, *wanted.state} if state.get(name) != wanted.state.get(name))
-    return [f"{name}: {state.get(name)} / {wanted.state.get(name)}" for name in names]
+    return [f"{name}: {state.get(name)} / {wanted.state.get(name)}" for name in names[:20]]
 
 
 def _boot_to_the_end(lab: Lab, name: str, wanted: Undisturbed) -> list[str]:
     """Boots what is frozen, lets the unit work, and says what is not as it should be."""
     with lab.boot(name, keep=False) as booted:
-        wrong = _same(booted, wanted)
+        wrong = []
         events = _events(booted)
         if events[-1] != "end":
-            wrong.append(f"the unit left it at: {events[-3:]}")
+            said = booted.run(f"tail -n 1 /{_JOURNAL}; tail -n 30 /var/lib/rocmdoctor/runs/1/logs/*").stdout
+            wrong.append(f"the unit left it at: {events[-3:]}\n{said}")
+        wrong += _same(booted, wanted)
         if booted.good("find /etc/systemd -name '*rocmdoctor*'"):
             wrong.append("the unit is still there")
         return wrong
