@@ -55,9 +55,9 @@ class Lab:
     def boot(self, name: str, *, keep: bool) -> Iterator[Machine]:
         """A machine on top of all that is frozen. With `keep` what happened to it is frozen, too."""
         here = self.folder / name
-        with layer(INSTALLER, here, self.frozen, keep=keep) as root:
-            with running(root, here, f"--bind={archives(INSTALLER)}:/var/cache/apt/archives") as booted:
-                yield booted
+        packages = f"--bind={archives(INSTALLER)}:/var/cache/apt/archives"
+        with layer(INSTALLER, here, self.frozen, keep=keep) as root, running(root, here, packages) as booted:
+            yield booted
         if keep:
             self.frozen = (here / "upper", *self.frozen)
 
