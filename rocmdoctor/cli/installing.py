@@ -16,7 +16,7 @@ from rocmdoctor.actions import Plan, Reboot, Request
 from rocmdoctor.applying.encoding import PlanFileError, plan_as_json, plan_from_text, plan_hash
 from rocmdoctor.cli.errors import PlacedError
 from rocmdoctor.cli.install_options import Wanted
-from rocmdoctor.cli.planned import Drawn, Kitchen, ask_here, person_here, person_of
+from rocmdoctor.cli.planned import Drawn, Kitchen, draw_here, person_of
 from rocmdoctor.cli.terminal import style
 from rocmdoctor.content import own_folders
 from rocmdoctor.model import Snapshot
@@ -81,21 +81,21 @@ def command_of(request: Request, content: tuple[Path, ...]) -> str:
 
 
 def _draw(targets: tuple[str, ...], wanted: Wanted, snapshot: Path | None, root: str | None) -> Drawn:
-    kitchen = Kitchen(wanted.content)
     request = Request(targets, wanted.arch, wanted.rocm_source, wanted.no_root)
     if snapshot is None and root is None:
-        return kitchen.draw(request, _taken("/", wanted), person_here(), ask_here(wanted.patience))
-    taken = _loaded(snapshot) if snapshot is not None else _taken(str(root), wanted)
+        return draw_here(request, wanted.content, wanted.patience)
+    kitchen = Kitchen(wanted.content)
+    taken = _loaded(snapshot) if snapshot is not None else _taken(str(root), wanted.patience)
     return kitchen.draw(request, taken, person_of(taken, kitchen.known(taken)), None)
 
 
-def _taken(root: str, wanted: Wanted) -> Snapshot:
+def _taken(root: str, patience: float) -> Snapshot:
     from rocmdoctor.cli.asking import patient, take
     from rocmdoctor.cli.next_login import NextLogin
 
-    trial = NextLogin(wanted.patience) if root == "/" else None
+    trial = NextLogin(patience) if root == "/" else None
     with patient() as progress:
-        return take(root, wanted.patience, progress, trial=trial)
+        return take(root, patience, progress, trial=trial)
 
 
 def _loaded(snapshot: Path) -> Snapshot:
@@ -179,8 +179,7 @@ def _of_file(path: Path, wanted: Wanted) -> Drawn:
             error.where, f"{error.place}: found {error.found}, wanted {error.wanted}".removeprefix(": ")
         ) from error
     request = planned.request
-    kitchen = Kitchen(wanted.content)
-    drawn = kitchen.draw(request, _taken("/", wanted), person_here(), ask_here(wanted.patience))
+    drawn = draw_here(request, wanted.content, wanted.patience)
     found = differences(planned, drawn.plan)
     if found:
         raise RefusedError(

@@ -7,7 +7,7 @@ import pwd
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,10 +23,13 @@ from rocmdoctor.model import Answer, Query, Snapshot, Wish
 from rocmdoctor.ops import all_operations
 from rocmdoctor.ops.ground import Ground
 from rocmdoctor.planning.order import NoSuchTargetError
-from rocmdoctor.planning.plan import Cookbook, fill, outline, questions, without_root
+from rocmdoctor.planning.plan import Cookbook, fill, foretold, outline, questions, without_root
 from rocmdoctor.planning.preflight import notes, refusals
 from rocmdoctor.planning.refusal import RefusedError
 from rocmdoctor.recipe import BadRecipeError
+
+if TYPE_CHECKING:
+    from rocmdoctor.hosts.caller import Apart
 
 Ask = Callable[[Iterable[Query]], dict[str, Any]]
 
@@ -58,6 +61,13 @@ class Kitchen:
         """The facts of a snapshot."""
         return self._judge.judge(snapshot, set()).known
 
+    def foretold(self, request: Request) -> list[Query]:
+        """What can be asked before a snapshot is there. Raises click's UsageError for a target that does not exist."""
+        try:
+            return foretold(request, self.book)
+        except NoSuchTargetError as error:
+            raise click.UsageError(str(error)) from error
+
     def draw(self, request: Request, snapshot: Snapshot, person: Person, ask: Ask | None) -> Drawn:
         """A plan for the machine of the snapshot; `ask` puts the operations' questions to it, None where nobody can.
 
@@ -86,19 +96,48 @@ class Kitchen:
         return Drawn(more, outcome.known, outcome.diagnosis)
 
 
+def draw_here(request: Request, content: tuple[Path, ...], patience: float) -> Drawn:
+    """A plan for this machine, as `Kitchen.draw`.
+
+    The machine answers while the recipes are read, and apt answers beside it: on most machines these take longest.
+    """
+    from rocmdoctor.cli.next_login import NextLogin
+    from rocmdoctor.cli.taking import begin, patient
+
+    person = person_here()
+    with begin(patience, trial=NextLogin(patience)) as collecting:
+        kitchen = Kitchen(content)
+        early = kitchen.foretold(request)
+        with _asking(early, patience) as asked:
+            with patient() as progress:
+                taken = from_raw(collecting.answer(progress))
+
+            def ask(queries: Iterable[Query]) -> dict[str, Any]:
+                wanted = list(queries)
+                others = ask_here(patience)(query for query in wanted if query not in early)
+                return {**others, **asked.answer()} if any(query in early for query in wanted) else others
+
+            return kitchen.draw(request, taken, person, ask)
+
+
 def ask_here(patience: float) -> Ask:
     """Puts questions to this machine, as the calling user, in a child that cannot hold us."""
 
     def ask(queries: Iterable[Query]) -> dict[str, Any]:
-        from rocmdoctor.hosts.caller import apart
-        from rocmdoctor.hosts.machine import Machine
-
-        # apt-get reads all package lists for one answer: seconds on a slow disk.
-        stretched = 6 * patience
-        wanted = list(queries)
-        return apart(lambda tell: Machine("/", stretched).ask(wanted, tell), None, 40 * patience)
+        with _asking(queries, patience) as child:
+            return child.answer()
 
     return ask
+
+
+def _asking(queries: Iterable[Query], patience: float) -> Apart:
+    from rocmdoctor.hosts.caller import Apart
+    from rocmdoctor.hosts.machine import Machine
+
+    # apt-get reads all package lists for one answer: seconds on a slow disk.
+    stretched = 6 * patience
+    wanted = list(queries)
+    return Apart(lambda tell: Machine("/", stretched).ask(wanted, tell), 40 * patience)
 
 
 def person_here() -> Person:

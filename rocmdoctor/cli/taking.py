@@ -17,7 +17,7 @@ from rocmdoctor.asking import distinct, keys
 from rocmdoctor.facts import all_facts
 from rocmdoctor.facts.base import first_questions, second_questions
 from rocmdoctor.facts.deep import SECONDS, SWITCH
-from rocmdoctor.hosts.caller import apart
+from rocmdoctor.hosts.caller import Apart
 from rocmdoctor.hosts.machine import DEADLINE, Machine
 from rocmdoctor.hosts.replay import document, dumps, from_raw, save
 from rocmdoctor.model import Snapshot
@@ -56,6 +56,24 @@ def take(
     """
     if root != "/" and not Path(root).is_dir():
         raise WrongUseError(f"--root: {root} is not a folder; give the mounted image or extracted tree")
+    if root != "/":
+        return from_raw(_collecting(root, patience, env, deep=deep, trial=trial)(progress))
+    with begin(patience, env, deep=deep, trial=trial) as child:
+        return from_raw(child.answer(progress))
+
+
+def begin(
+    patience: float = 1.0, env: str | None = None, *, deep: bool = False, trial: Trial | None = None
+) -> Apart:
+    """The same of this machine, in a child that is listened to when there is time for it: its answer is the raw snapshot."""
+    more = (SECONDS if deep else 0) + (trial.seconds if trial is not None else 0)
+    collecting = _collecting("/", patience, env, deep=deep, trial=trial)
+    return Apart(collecting, DEADLINE * patience + 5 + more)
+
+
+def _collecting(
+    root: str, patience: float, env: str | None, *, deep: bool, trial: Trial | None
+) -> Callable[[Callable[[str], None] | None], dict[str, Any]]:
     facts = all_facts()
     chosen = _chosen(root, env, deep=deep)
 
@@ -70,10 +88,7 @@ def take(
             answers.update(trial.ask(answers, tell))
         return document(answers, machine.about(), TOOL, _now())
 
-    if root != "/":
-        return from_raw(collect(progress))
-    more = (SECONDS if deep else 0) + (trial.seconds if trial is not None else 0)
-    return from_raw(apart(collect, progress, DEADLINE * patience + 5 + more))
+    return collect
 
 
 def _chosen(root: str, env: str | None, *, deep: bool) -> dict[str, Any]:

@@ -32,42 +32,64 @@ def calling_user() -> pwd.struct_passwd | None:
         return None
 
 
+class Apart:
+    """A child that has become `user`, by default the caller of sudo, and in it runs `collect`.
+
+    Its groups are those that a new login would get. It works while we do something else, has `seconds` from the start, and
+    is gone when the block is left, whether or not it was listened to.
+    """
+
+    def __init__(
+        self,
+        collect: Callable[[Callable[[str], None] | None], dict[str, Any]],
+        seconds: float,
+        user: pwd.struct_passwd | None = None,
+    ) -> None:
+        user = user or calling_user()
+        self._seconds = seconds
+        self._until = time.monotonic() + seconds
+        self._reader, writer = os.pipe()
+        with warnings.catch_warnings():
+            # From Python 3.12 on, a fork beside another thread warns; the one that shows progress holds nothing.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._child = os.fork()
+        if self._child == 0:
+            os.close(self._reader)
+            _child(user, writer, collect)
+        os.close(writer)
+
+    def __enter__(self) -> Apart:  # noqa: PYI034 - Self is newer than the Python that this may run on
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._reader)
+        _leave(self._child)
+
+    def answer(self, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
+        """What `collect` returned. Raises OSError when time is up."""
+        answer: dict[str, Any] | None = None
+        for said in _lines(self._reader, self._until):
+            if isinstance(said, str):
+                if progress:
+                    progress(said)
+            else:
+                answer = said
+        if answer is None:
+            raise OSError(
+                f"the process that asks gave no answer in {self._seconds:.0f} s, or could not become the calling user"
+            )
+        return answer
+
+
 def apart(
     collect: Callable[[Callable[[str], None] | None], dict[str, Any]],
     progress: Callable[[str], None] | None,
     seconds: float,
     user: pwd.struct_passwd | None = None,
 ) -> dict[str, Any]:
-    """What `collect` returns, run in a child that has become `user`, by default the caller of sudo.
-
-    Its groups are those that a new login would get. Raises OSError after `seconds`.
-    """
-    user = user or calling_user()
-    reader, writer = os.pipe()
-    with warnings.catch_warnings():
-        # From Python 3.12 on, a fork beside another thread warns; the one that shows progress holds nothing.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        os.close(reader)
-        _child(user, writer, collect)
-    os.close(writer)
-    answer: dict[str, Any] | None = None
-    try:
-        for said in _lines(reader, time.monotonic() + seconds):
-            if isinstance(said, str):
-                if progress:
-                    progress(said)
-            else:
-                answer = said
-    finally:
-        os.close(reader)
-        _leave(child)
-    if answer is None:
-        raise OSError(
-            f"the process that asks gave no answer in {seconds:.0f} s, or could not become the calling user"
-        )
-    return answer
+    """What `collect` returns, run in such a child. Raises OSError after `seconds`."""
+    with Apart(collect, seconds, user) as child:
+        return child.answer(progress)
 
 
 def _lines(reader: int, until: float) -> Iterator[Any]:

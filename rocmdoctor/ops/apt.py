@@ -196,7 +196,8 @@ def _asks_repair(_ground: Ground) -> Iterator[Query]:
     yield _FIX
 
 
-@operation("apt.repair", asks=_asks_repair)
+# apt-get reads all package lists for it, which takes as long as all that is collected.
+@operation("apt.repair", asks=_asks_repair, foretold=(_FIX,))
 def repair(ground: Ground) -> Iterator[Action]:
     """Finish what dpkg has begun, then let apt mend dependencies that are not met.
 

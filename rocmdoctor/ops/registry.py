@@ -27,19 +27,25 @@ class Parameter:
 
 @frozen
 class Operation:
-    """An operation. `asks` gives the questions that it needs answered for its arguments before it can be planned."""
+    """An operation. `asks` gives the questions that it needs answered for its arguments before it can be planned.
+
+    Those of them that are `foretold` are the same on every machine, so that they can be asked before anything is known.
+    """
 
     name: str
     says: str
     function: Function
     parameters: Mapping[str, Parameter]
     asks: Asks | None
+    foretold: tuple[Query, ...] = ()
 
 
 OPERATIONS: dict[str, Operation] = {}
 
 
-def operation(name: str, *, asks: Asks | None = None) -> Callable[[Function], Function]:
+def operation(
+    name: str, *, asks: Asks | None = None, foretold: tuple[Query, ...] = ()
+) -> Callable[[Function], Function]:
     """Declares an operation: `function(ground, *, arguments)` yields actions, none when nothing is left to do.
 
     The keyword arguments, with their annotations, are the schema of a step's `with:`; annotations are str, int, bool,
@@ -51,7 +57,8 @@ def operation(name: str, *, asks: Asks | None = None) -> Callable[[Function], Fu
         if name in OPERATIONS:
             raise ValueError(f"operation {name}: the name is taken")
         doc = (inspect.getdoc(function) or "").strip().splitlines()
-        OPERATIONS[name] = Operation(name, doc[0] if doc else "", function, _parameters(function), asks)
+        says = doc[0] if doc else ""
+        OPERATIONS[name] = Operation(name, says, function, _parameters(function), asks, foretold)
         return function
 
     return declare

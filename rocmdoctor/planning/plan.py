@@ -62,10 +62,7 @@ class Outline:
 
 def outline(request: Request, book: Cookbook, ground: Ground, verdicts: Mapping[str, Verdict]) -> Outline:
     """The steps that this machine calls for. Raises RefusedError and NoSuchTargetError."""
-    chosen = [
-        book.content.recipes[name]
-        for name in wanted(request.targets, book.content.recipes, book.content.stacks)
-    ]
+    chosen = _chosen(request, book)
     found = targets(request.arch, ground.known)
     ground = _at(ground, found.gfx)
     choice: dict[str, Choice] = {}
@@ -83,6 +80,17 @@ def outline(request: Request, book: Cookbook, ground: Ground, verdicts: Mapping[
         _one_recipe(recipe, request, book, ground, verdicts, choice, bound, left)
     verify = dict.fromkeys(name for recipe in chosen if recipe.id not in left for name in recipe.verify)
     return Outline(request, found.gfx, choice, tuple(bound), left, found.notes, tuple(verify))
+
+
+def _chosen(request: Request, book: Cookbook) -> list[Recipe]:
+    names = wanted(request.targets, book.content.recipes, book.content.stacks)
+    return [book.content.recipes[name] for name in names]
+
+
+def foretold(request: Request, book: Cookbook) -> list[Query]:
+    """Questions that can be asked before anything is known of the machine. Raises NoSuchTargetError."""
+    called = (book.operations[step.uses] for recipe in _chosen(request, book) for step in recipe.steps)
+    return distinct(query for operation in called for query in operation.foretold)
 
 
 def _at(ground: Ground, gfx: tuple[str, ...]) -> Ground:
@@ -241,6 +249,7 @@ __all__ = [
     "Outline",
     "RefusedError",
     "fill",
+    "foretold",
     "outline",
     "questions",
 ]

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from rocmdoctor.actions import Exec, Reboot, Request
+from rocmdoctor.ops import all_operations
 from rocmdoctor.planning.compare import differences
 from rocmdoctor.planning.order import NoSuchTargetError, sort
-from rocmdoctor.planning.plan import outline, without_root
+from rocmdoctor.planning.plan import foretold, outline, questions, without_root
 from rocmdoctor.planning.preflight import predict, refusals, size
 from rocmdoctor.planning.refusal import RefusedError
 from tests.planning.kitchen import ANN, book, ground, plan
@@ -322,3 +323,27 @@ def test_reboots_that_can_wait_become_one_at_the_end() -> None:
     ]
     assert reboots[-1][0] == len(made.actions) - 1
     assert predict(made).reboots == 2
+
+
+# ---------------------------------------------------------------- what can be asked beforehand
+
+
+def test_what_is_foretold_is_asked_for_steps_that_are_wanted_and_once() -> None:
+    mends = "id: {}\nsteps:\n- id: a\n  uses: apt.repair\n- id: b\n  uses: apt.repair\n"
+    cookbook = book(mends.format("two"), mends.format("three"), ONE)
+    told = foretold(Request(("two", "three"), None, None), cookbook)
+    assert [query.argv[-2:] for query in told] == [("-f", "install")]
+    assert foretold(Request(("one",), None, None), cookbook) == []
+    with pytest.raises(NoSuchTargetError):
+        foretold(Request(("four",), None, None), cookbook)
+
+
+def test_what_is_foretold_is_what_the_plan_asks() -> None:
+    telling = {name: item for name, item in all_operations().items() if item.foretold}
+    assert telling
+    for name, item in telling.items():
+        assert item.asks is not None
+        cookbook = book(f"id: one\nsteps:\n- id: a\n  uses: {name}\n")
+        here = ground("mi210")
+        drawn = outline(Request(("one",), None, None), cookbook, here, {})
+        assert set(item.foretold) <= set(questions(drawn, here)), name

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rocmdoctor.hosts import caller
-from rocmdoctor.hosts.caller import apart, calling_user
+from rocmdoctor.hosts.caller import Apart, apart, calling_user
 
 LONG = 60.0
 
@@ -78,6 +78,24 @@ def test_the_parent_gives_up_and_the_child_goes(monkeypatch: pytest.MonkeyPatch)
 
     with pytest.raises(KeyboardInterrupt):
         apart(collect, stop, LONG)
+    os.close(writer)
+    assert os.read(reader, 1) == b""  # the child held the other end
+
+
+@pytest.mark.touches_machine
+def test_it_works_before_it_is_listened_to() -> None:
+    reader, writer = os.pipe()
+    with Apart(lambda _tell: {"written": os.write(writer, b"x")}, LONG) as child:
+        assert os.read(reader, 1) == b"x"
+        assert child.answer() == {"written": 1}
+
+
+@pytest.mark.touches_machine
+def test_it_is_gone_when_nobody_listened() -> None:
+    reader, writer = os.pipe()
+    never, _writer = os.pipe()
+    with pytest.raises(ValueError, match="meanwhile"), Apart(lambda _tell: {"x": os.read(never, 1)}, LONG):
+        raise ValueError("something failed meanwhile")
     os.close(writer)
     assert os.read(reader, 1) == b""  # the child held the other end
 
