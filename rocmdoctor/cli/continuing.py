@@ -71,7 +71,7 @@ def _chosen(number: int | None, wanted: tuple[str, ...], says: str) -> Past:
     if number is None:
         fitting = [one for one in runs if one.state in wanted and one.state != "empty"]
         if not fitting:
-            raise click.UsageError(f"no run {says}; 'rocmdoctor history' shows all")
+            raise click.UsageError(f"there is no run that {says}; 'rocmdoctor history' shows all")
         return fitting[-1]
     named = [one for one in runs if one.number == number]
     if not named:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rocmdoctor.cli.install_options import Wanted, planning_options
+from rocmdoctor.cli.install_options import Wanted, complete_target, planning_options
 from rocmdoctor.cli.options import json_option
 
 
@@ -13,7 +13,7 @@ from rocmdoctor.cli.options import json_option
     epilog="Exit codes: 0 done and verified, 1 done and a check failed, 2 usage or bad recipe, 3 this machine does not fit, "
     "4 a step failed, 5 declined, 102 done so far and a reboot is needed, 130 Ctrl-C.",
 )
-@click.argument("targets", nargs=-1, metavar="[TARGET...|FILE]")
+@click.argument("targets", nargs=-1, metavar="[TARGET...|FILE]", shell_complete=complete_target)
 @planning_options
 @click.option("-y", "--yes", is_flag=True, help="Agree to everything but removals and reboots.")
 @click.option("--allow-remove", is_flag=True, help="Agree to the removals that the plan names.")

@@ -40,6 +40,15 @@ _OPTIONS = (
 )  # fmt: skip
 
 
+def complete_target(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Recipes and stacks by the names of their files, and plans that were saved here."""
+    from rocmdoctor.content import bundled, own_folders, recipe_files
+
+    names = [path.stem for folder in (bundled(), *own_folders()) for path in recipe_files(folder)]
+    plans = [path.name for path in Path.cwd().glob("*.json")]
+    return [name for name in (*sorted(names), *sorted(plans)) if name.startswith(incomplete)]
+
+
 def planning_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options and hands them over as one `Wanted`."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rocmdoctor.cli.install_options import Wanted, planning_options
+from rocmdoctor.cli.install_options import Wanted, complete_target, planning_options
 from rocmdoctor.cli.options import json_option, root_option
 
 
@@ -14,7 +14,7 @@ from rocmdoctor.cli.options import json_option, root_option
     name="plan",
     epilog="Exit codes: 0 planned, 2 usage, bad recipe or snapshot, 3 this machine does not fit. Changes nothing.",
 )
-@click.argument("targets", nargs=-1, metavar="[TARGET...]")
+@click.argument("targets", nargs=-1, metavar="[TARGET...]", shell_complete=complete_target)
 @planning_options
 @click.option(
     "-o",

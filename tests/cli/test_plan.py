@@ -1,0 +1,169 @@
+"""`plan`, `install`, `resume`, `undo` and `history`, as far as they go without changing anything."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from rocmdoctor.cli.main import run
+from tests.machines.families import family
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Path:
+    """A Debian 13 with an MI210's figures, saved."""
+    path = tmp_path / "box.json"
+    path.write_text(json.dumps({"schema": 1, "answers": family("debian12")}), encoding="utf-8")
+    return path
+
+
+def _said(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    code = run(list(argv))
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_a_plan_for_a_saved_machine(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = _said(capsys, "plan", "build-tools", "--snapshot", str(box))
+    assert (code, err) == (0, "")
+    assert out.startswith("Plan     build-tools for gfx90a\nMachine  ")
+    assert "Next:" not in out
+
+
+def test_the_same_as_json(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = _said(capsys, "plan", "base", "--snapshot", str(box), "--json")
+    said = json.loads(out)
+    assert (code, said["exit_code"], said["status"], said["command"]) == (0, 0, "ok", "plan")
+    assert set(said["data"]) >= {"choice", "steps", "predicted", "left_out", "notes", "verify", "verified"}
+    for step in said["data"]["steps"]:
+        assert set(step) == {"id", "recipe", "says", "kind", "root", "network", "reboot", "undo", "removes"}
+
+
+def test_a_plan_that_is_saved_is_the_plan(
+    box: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "base.json"
+    code, out, _ = _said(capsys, "plan", "base", "--snapshot", str(box), "-o", str(file))
+    assert code == 0
+    saved = json.loads(file.read_text(encoding="utf-8"))
+    assert saved["schema"] == 1
+    assert [a["id"] for a in saved["actions"]] == [
+        line.split()[1] for line in out.splitlines() if re.match(r" *\d+  [a-z]", line)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "says"),
+    [
+        (
+            ["plan", "bse"],
+            2,
+            "rocmdoctor: no recipe and no stack is called 'bse', did you mean 'base'?\nTry 'rocmdoctor plan --help'.\n",
+        ),
+        (
+            ["plan", "base", "--arch", "gfx90q"],
+            2,
+            (
+                "rocmdoctor: Invalid value for '--arch': 'gfx90q' is no gfx target that is known here, did you mean gfx950?\n"
+                "Try 'rocmdoctor plan --help'.\n"
+            ),
+        ),
+        (
+            ["plan", "base", "--arch", "gfx1100"],
+            3,
+            (
+                "✗ --arch gfx1100, and the GPU here is gfx90a: code for gfx1100 would not run on it\n"
+                "  → Leave --arch out, and it is built for the GPU that is here; to build for another machine, build\n"
+                "  there or in a container.\n"
+                "Nothing was changed.\n"
+            ),
+        ),
+        (
+            ["plan", "base", "--root", "/"],
+            2,
+            "rocmdoctor: --snapshot and --root both say where to look; give one\nTry 'rocmdoctor plan --help'.\n",
+        ),
+    ],
+)
+def test_what_cannot_be_planned_is_said(
+    box: Path, argv: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _said(capsys, *argv, "--snapshot", str(box)) == (code, "", says)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "{",
+            "line 1, column 2: found no JSON (Expecting property name enclosed in double quotes), wanted a plan as JSON",
+        ),
+        ("{}", "schema: found nothing, wanted 1, the format that this release reads"),
+        ('{"schema": 2}', "schema: found 2, wanted 1, the format that this release reads"),
+        ('{"schema": 1}', "request: found nothing, wanted an object"),
+    ],
+)
+def test_a_plan_file_that_is_none_is_one_clear_error(
+    tmp_path: Path, text: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "base.json"
+    file.write_text(text, encoding="utf-8")
+    assert _said(capsys, "install", str(file)) == (2, "", f"rocmdoctor: {file}: {says}\n")
+
+
+def test_a_plan_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = _said(capsys, "install", "/nope/base.json")
+    assert (code, err) == (
+        2,
+        "rocmdoctor: /nope/base.json cannot be read: No such file or directory\nTry 'rocmdoctor install --help'.\n",
+    )
+
+
+def test_a_file_takes_no_wishes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = _said(capsys, "install", str(tmp_path / "x.json"), "--arch", "gfx90a")
+    assert code == 2
+    assert err.startswith(f"rocmdoctor: {tmp_path / 'x.json'} is a plan already made; --arch, ")
+
+
+@pytest.mark.parametrize("verb", ["resume", "undo"])
+def test_nothing_to_go_on_with(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ROCMDOCTOR_STATE", str(tmp_path / "state"))
+    hint = f"Try 'rocmdoctor {verb} --help'.\n"
+    ends = {"resume": "has not ended", "undo": "can be taken back"}[verb]
+    assert _said(capsys, verb) == (
+        2,
+        "",
+        f"rocmdoctor: there is no run that {ends}; 'rocmdoctor history' shows all\n{hint}",
+    )
+    assert _said(capsys, verb, "7") == (
+        2,
+        "",
+        f"rocmdoctor: there is no run 7; 'rocmdoctor history' shows all\n{hint}",
+    )
+
+
+def test_history_of_a_machine_that_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ROCMDOCTOR_STATE", str(tmp_path / "state"))
+    assert _said(capsys, "history") == (
+        0, "Nothing was installed with rocmdoctor on this machine yet. Next: rocmdoctor plan\n", ""
+    )  # fmt: skip
+    assert json.loads(_said(capsys, "history", "--json")[1])["data"] == {"runs": []}
+
+
+def test_targets_are_completed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in (
+        ("COMP_WORDS", "rocmdoctor install b"),
+        ("COMP_CWORD", "2"),
+        ("_ROCMDOCTOR_COMPLETE", "bash_complete"),
+    ):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        run([])
+    assert capsys.readouterr().out == "plain,base\nplain,build-tools\n"
