@@ -293,8 +293,9 @@ class Repository:
 
 
 def installed(booted: Box, name: str) -> str:
-    """dpkg's words for a package, such as `install ok installed`; empty where dpkg does not know it."""
-    return booted.run("dpkg-query -W -f '${Status}' \"$1\" 2>/dev/null", name).stdout
+    """dpkg's words for a package, such as `install ok installed`; empty where there is none of it."""
+    said = booted.run("dpkg-query -W -f '${Status}' \"$1\" 2>/dev/null", name).stdout
+    return "" if said == "unknown ok not-installed" else said
 
 
 def newest_run(booted: Box) -> str:
