@@ -10,6 +10,8 @@ import stat
 from collections import deque
 from pathlib import Path
 
+from rocmdoctor.hosts.words import without_secrets
+
 LOG_BYTES = 32 << 20  # of one program: what comes after that is counted, and its end kept
 END_BYTES = 64 << 10
 TAIL_LINES = 30
@@ -17,6 +19,7 @@ LINE_CHARACTERS = 1000
 _CONTROLS = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.|[\x00-\x1f\x7f-\x9f]"
 )
+_BEGUN = re.compile(r"(?<!\S)\S*:\S*\Z")
 
 
 def plain(line: str) -> str:
@@ -33,6 +36,7 @@ class Output:
         self._lines: deque[str] = deque(maxlen=TAIL_LINES)
         self._part = ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        self._word = ""
         self._keep = keep
         self._kept: list[str] = []
         self._written = 0
@@ -52,11 +56,11 @@ class Output:
     def note(self, text: str) -> None:
         """A line of ours in the log."""
         self._flush_end()
-        self._write(f"{text}\n".encode("utf-8", "backslashreplace"))
+        self._write(f"{without_secrets(text)}\n".encode("utf-8", "backslashreplace"))
 
     def add(self, data: bytes, *, final: bool = False) -> None:
         """What the program printed next."""
-        text = self._decoder.decode(data, final=final)
+        text = self._told(self._decoder.decode(data, final=final), final=final)
         encoded = text.encode("utf-8", "backslashreplace")
         room = max(0, LOG_BYTES - self._written)
         self._written += len(encoded)
@@ -67,6 +71,13 @@ class Output:
             self._kept.append(text[: self._keep])
             self._keep -= len(text)
         self._split(text)
+
+    def _told(self, text: str, *, final: bool) -> str:
+        """Without the passwords of URLs. A word that may be a URL waits for its end: only that tells what was a password."""
+        text = self._word + text
+        begun = None if final else _BEGUN.search(text, max(0, len(text) - LINE_CHARACTERS))
+        self._word = begun.group() if begun else ""
+        return without_secrets(text[: begun.start()] if begun else text)
 
     def _hold_back(self, data: bytes) -> None:
         self._left_out += len(data)

@@ -13,6 +13,7 @@ from rocmdoctor.applying.failures import Failure
 from rocmdoctor.applying.lock import PACKAGE_LOCKS
 from rocmdoctor.applying.stopping import Stop
 from rocmdoctor.frozen import frozen
+from rocmdoctor.hosts.words import without_secrets
 
 LOCK_SECONDS = 600.0
 
@@ -21,8 +22,9 @@ class StepError(Exception):
     """A step that could not be done. `log` is the file that holds what its programs printed, `tail` its last lines."""
 
     def __init__(self, message: str, log: Path | None = None, tail: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
-        self.message = message
+        # Commands and addresses stand in it, and it goes into a journal that everybody may read.
+        self.message = without_secrets(message)
+        super().__init__(self.message)
         self.log = log
         self.tail = tail
 
