@@ -142,10 +142,6 @@ def _needing(steps: int) -> str:
     return "1 step needs" if steps == 1 else f"{steps} steps need"
 
 
-def _needing(steps: int) -> str:
-    return "1 step needs" if steps == 1 else f"{steps} steps need"
-
-
 def hand_over(
     archive: bytes, wish: Mapping[str, Any], state: str, before: Sequence[str], tool: str = ""
 ) -> int:
