@@ -8,6 +8,7 @@ import http.server
 import inspect
 import json
 import os
+import shlex
 import shutil
 import tempfile
 import threading
@@ -18,6 +19,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+
+import pexpect
 
 from tests.conftest import CHECKOUT
 from tests.e2e.boxes import HOME, Box, copy_checkout, layer
@@ -83,7 +86,7 @@ def _recipe(name: str, steps: str) -> str:
     return f"schema: 1\nid: {name}\ntitle: For a test\nsteps:\n{steps}\n"
 
 
-def recipe(booted: Machine, name: str, *steps: tuple[str, Mapping[str, Any]]) -> str:
+def recipe(booted: Machine, name: str, *steps: tuple[str, Mapping[str, Any]], own: str = OWN) -> str:
     """A recipe of these operations with their arguments, in this order; its name."""
     lines = []
     for number, (uses, arguments) in enumerate(steps, 1):
@@ -91,7 +94,7 @@ def recipe(booted: Machine, name: str, *steps: tuple[str, Mapping[str, Any]]) ->
         lines += [f"  - id: s{number}", f"    uses: {uses}"]
         lines += [f"    with: {json.dumps(arguments)}"] if arguments else []
         lines += [f"    after: [s{number - 1}]"] if number > 1 else []
-    booted.write(f"{OWN}/recipes/{name}.yaml", _recipe(name, "\n".join(lines)))
+    booted.write(f"{own}/recipes/{name}.yaml", _recipe(name, "\n".join(lines)))
     return name
 
 
@@ -105,9 +108,13 @@ def packages(*names: str) -> tuple[str, dict[str, Any]]:
 
 @dataclass
 class _Mischief:
-    """What the server does wrong. `cut`: the connection is closed after so many bytes of a package, then nobody answers."""
+    """What the server does wrong. `cut`: the connection is closed after so many bytes of a package, then nobody answers.
+
+    `wants` is a header with its value without which nothing is given, and the code of that answer.
+    """
 
     cut: int | None = None
+    wants: tuple[str, str, int] | None = None
     seen: list[str] = field(default_factory=list)
 
 
@@ -119,7 +126,12 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def do_GET(self) -> None:
         mischief = self.server.mischief
+        # As a proxy it is given whole addresses.
+        self.path = self.path.removeprefix(f"http://127.0.0.1:{self.server.server_port}")
         mischief.seen.append(self.path)
+        if mischief.wants is not None and self.headers.get(mischief.wants[0]) != mischief.wants[1]:
+            self.send_error(mischief.wants[2])
+            return
         if mischief.cut is None or not self.path.endswith((".deb", ".bin")):
             super().do_GET()
             return
@@ -338,6 +350,52 @@ def recovered(booted: Machine) -> None:
         if run["state"] not in ("done", "undone", "empty"):
             booted.run('./run undo --yes "$1"', str(run["run"]))
     booted.run("apt-get -y -q purge 'fault-*'; rm -f /etc/fault*", seconds=60)
+
+
+# ---------------------------------------------------------------- a person
+
+
+class Talk:
+    """What a person types on a terminal. All that was shown is in `said`."""
+
+    def __init__(self, booted: Machine, *argv: str, user: str = "ann", cwd: str = HOME) -> None:
+        self.spawned = booted.terminal(f"cd {cwd} && " + shlex.join(["./run", *argv]), user, 60)
+        self.said = ""
+
+    def hears(self, pattern: str) -> Talk:
+        """Waits for it."""
+        self.spawned.expect(pattern)
+        self.said += self.spawned.before + self.spawned.after
+        return self
+
+    def types(self, line: str) -> Talk:
+        """A line."""
+        self.spawned.sendline(line)
+        return self
+
+    def agrees(self) -> Talk:
+        """To the plan, and types the password where it is asked for."""
+        self.hears(r"\[y/N\]").types("y")
+        return self.gives_password()
+
+    def gives_password(self) -> Talk:
+        """Once."""
+        return self.hears("Password of ann:").types(PASSWORD)
+
+    def ctrl_c(self) -> Talk:
+        """Presses it."""
+        self.spawned.sendintr()
+        return self
+
+    def ends(self) -> int:
+        """The exit code."""
+        self.spawned.expect(pexpect.EOF)
+        self.said += self.spawned.before
+        self.spawned.close()
+        assert "Traceback" not in self.said, self.said
+        code: int | None = self.spawned.exitstatus
+        assert code is not None, self.said
+        return code
 
 
 # ---------------------------------------------------------------- a step that waits

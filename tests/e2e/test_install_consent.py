@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import pexpect
 import pytest
 
 from tests.e2e.faults import (
@@ -18,6 +17,7 @@ from tests.e2e.faults import (
     OWN,
     STATE,
     Repository,
+    Talk,
     differing,
     events,
     gate,
@@ -101,47 +101,8 @@ def _as_before(lab: Lab, request: pytest.FixtureRequest) -> Iterator[None]:
 # ---------------------------------------------------------------- talking
 
 
-class Talk:
-    """What a person types on a terminal. All that was shown is in `said`."""
-
-    def __init__(self, lab: Lab, *argv: str, user: str = "ann") -> None:
-        self.spawned = lab.machine.terminal(shlex.join(["./run", *argv]), user, 60)
-        self.said = ""
-
-    def hears(self, pattern: str) -> Talk:
-        """Waits for it."""
-        self.spawned.expect(pattern)
-        self.said += self.spawned.before + self.spawned.after
-        return self
-
-    def types(self, line: str) -> Talk:
-        """A line."""
-        self.spawned.sendline(line)
-        return self
-
-    def agrees(self) -> Talk:
-        """To the plan, and types the password where it is asked for."""
-        self.hears(r"\[y/N\]").types("y")
-        return self.gives_password()
-
-    def gives_password(self) -> Talk:
-        """Once."""
-        return self.hears("Password of ann:").types(PASSWORD)
-
-    def ctrl_c(self) -> Talk:
-        """Presses it."""
-        self.spawned.sendintr()
-        return self
-
-    def ends(self) -> int:
-        """The exit code."""
-        self.spawned.expect(pexpect.EOF)
-        self.said += self.spawned.before
-        self.spawned.close()
-        assert "Traceback" not in self.said, self.said
-        code: int | None = self.spawned.exitstatus
-        assert code is not None, self.said
-        return code
+def _talk(lab: Lab, *argv: str, user: str = "ann") -> Talk:
+    return Talk(lab.machine, *argv, user=user)
 
 
 def _proposed(text: str) -> list[str]:
@@ -204,7 +165,7 @@ def test_yes_agrees_to_no_removal(lab: Lab) -> None:
 
 
 def test_at_a_terminal_a_removal_is_part_of_the_question(lab: Lab) -> None:
-    talk = Talk(lab, *INSTALL, "taking", user="root")
+    talk = _talk(lab, *INSTALL, "taking", user="root")
     talk.hears(r"Install, and REMOVE what is named above\? \[y/N\]").types("n")
     assert talk.ends() == 5
     assert "REMOVES: fault-victim" in talk.said
@@ -216,14 +177,14 @@ def test_at_a_terminal_a_removal_is_part_of_the_question(lab: Lab) -> None:
 
 @pytest.mark.parametrize("answer", ["n", ""])
 def test_no_is_no(lab: Lab, answer: str) -> None:
-    talk = Talk(lab, *INSTALL, "small").hears(r"Continue\? \[y/N\]").types(answer)
+    talk = _talk(lab, *INSTALL, "small").hears(r"Continue\? \[y/N\]").types(answer)
     assert talk.ends() == 5
     assert "Nothing was changed." in talk.said
     lab.unchanged()
 
 
 def test_ctrl_c_at_the_question(lab: Lab) -> None:
-    talk = Talk(lab, *INSTALL, "small").hears(r"Continue\? \[y/N\]").ctrl_c()
+    talk = _talk(lab, *INSTALL, "small").hears(r"Continue\? \[y/N\]").ctrl_c()
     assert talk.ends() == 130
     assert "stopped by Ctrl-C; nothing was changed" in talk.said
     lab.unchanged()
@@ -233,7 +194,7 @@ def test_ctrl_c_at_the_question(lab: Lab) -> None:
 
 
 def test_a_wrong_password_three_times(lab: Lab) -> None:
-    talk = Talk(lab, *INSTALL, "small").hears(r"\[y/N\]").types("y")
+    talk = _talk(lab, *INSTALL, "small").hears(r"\[y/N\]").types("y")
     for word in ("one", "two", "three"):
         talk.hears(r"3 steps need root\. Password of ann:").types(word)
     assert talk.ends() == 5
@@ -242,7 +203,7 @@ def test_a_wrong_password_three_times(lab: Lab) -> None:
 
 
 def test_who_may_not_use_sudo_hears_what_an_administrator_can_do(lab: Lab) -> None:
-    talk = Talk(lab, *INSTALL, "small", user="bob").hears(r"\[y/N\]").types("y")
+    talk = _talk(lab, *INSTALL, "small", user="bob").hears(r"\[y/N\]").types("y")
     assert talk.hears("Password of bob:").types(PASSWORD).ends() == 5
     assert "bob is not in the sudoers file" in talk.said
     words = " ".join(talk.said.split())
@@ -264,17 +225,17 @@ def test_without_a_terminal_sudo_cannot_ask(lab: Lab, user: str) -> None:
 def test_sudo_is_asked_once_and_steps_of_the_user_are_done_as_the_user(lab: Lab) -> None:
     mine = "file.write", {"path": "~/mine", "text": "mine\n", "owner": "user"}
     recipe(lab.machine, "both", packages("fault-other"), mine, _FILE)
-    talk = Talk(lab, *INSTALL, "both").agrees()
+    talk = _talk(lab, *INSTALL, "both").agrees()
     assert talk.ends() == 0, talk.said
     assert talk.said.count("Password of") == 1
     assert lab.machine.good("stat -c '%U %G %a' /etc/fault /home/ann/mine") == "root root 644\nann ann 644\n"
     # Taking it back needs root again; a person is shown what that means, and may decline.
-    back = Talk(lab, "undo").hears(r"Take it back\? \[y/N\]").types("n")
+    back = _talk(lab, "undo").hears(r"Take it back\? \[y/N\]").types("n")
     assert back.ends() == 5
     assert installed(lab.machine, "fault-other") == "install ok installed"
     refused = lab.machine.doctor("undo", "--yes", user="ann")
     assert (refused["exit_code"], refused["command"], refused["errors"][0]["code"]) == (5, "undo", "no-root")
-    back = Talk(lab, "undo", "--yes").gives_password()
+    back = _talk(lab, "undo", "--yes").gives_password()
     assert back.ends() == 0
     lab.forget()
     lab.unchanged()
@@ -345,7 +306,7 @@ def test_with_reboot_it_reboots_by_itself(lab: Lab) -> None:
 
 def test_a_typed_yes_to_the_reboot(lab: Lab) -> None:
     _recipe_with_a_reboot(lab)
-    talk = Talk(lab, *INSTALL, "booting").hears(r"Continue\? \[y/N\]").types("y")
+    talk = _talk(lab, *INSTALL, "booting").hears(r"Continue\? \[y/N\]").types("y")
     talk.hears(r"Reboot by itself when it is needed, and go on after it\? \[y/N\]").types("y")
     talk.gives_password().hears("rebooting now: the new kernel runs")
     _went_on_by_itself(lab)
@@ -354,7 +315,7 @@ def test_a_typed_yes_to_the_reboot(lab: Lab) -> None:
 
 def test_a_typed_no_to_the_reboot(lab: Lab) -> None:
     _recipe_with_a_reboot(lab)
-    talk = Talk(lab, *INSTALL, "booting").hears(r"Continue\? \[y/N\]").types("y")
+    talk = _talk(lab, *INSTALL, "booting").hears(r"Continue\? \[y/N\]").types("y")
     talk.hears(r"Reboot by itself .* \[y/N\]").types("n")
     assert talk.gives_password().ends() == 102
     assert "Next: sudo reboot" in talk.said
@@ -369,7 +330,7 @@ def test_a_typed_no_to_the_reboot(lab: Lab) -> None:
 
 def _at_the_gate(lab: Lab) -> Talk:
     """ann's installation, in the middle of a package transaction."""
-    talk = Talk(lab, *INSTALL, "gated").agrees()
+    talk = _talk(lab, *INSTALL, "gated").agrees()
     waiting(lab.machine, "fault-gate")
     return talk
 
@@ -489,7 +450,7 @@ def test_a_plan_in_a_file(lab: Lab) -> None:
 def test_what_would_remove_more_than_was_agreed_to_stops_before(lab: Lab) -> None:
     """Between the plan and the yes the repository gets a version that conflicts with what is installed."""
     recipe(lab.machine, "late", packages("fault-late"))
-    talk = Talk(lab, *INSTALL, "late", user="root").hears(r"Continue\? \[y/N\]")
+    talk = _talk(lab, *INSTALL, "late", user="root").hears(r"Continue\? \[y/N\]")
     assert "none to remove" in talk.said
     lab.repository.add("fault-late", "2", Conflicts="fault-victim")
     lab.repository.publish()
