@@ -84,6 +84,9 @@ except KeyboardInterrupt:
 """
 
 
+INTERRUPTED = -1
+
+
 class NoRootError(Exception):
     """Root work cannot be started here; says why and what would help."""
 
@@ -158,16 +161,16 @@ def hand_over(
 
 
 def waited(argv: Sequence[str], given: bytes) -> int:
-    """A program in our own terminal, with these bytes on its standard input; its exit code."""
+    """A program in our own terminal, with these bytes on its standard input; its exit code.
+
+    INTERRUPTED where it ended with 1 after Ctrl-C, as sudo does while it asks for a password.
+    """
     sys.stdout.flush()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pressed: list[int] = []
+    # Heard and not ignored: a child that ignores SIGINT from birth could not be stopped.
+    before = signal.signal(signal.SIGINT, lambda number, _frame: pressed.append(number))
     try:
-        # A child that ignores SIGINT from birth could not be stopped: it is given back first.
-        with subprocess.Popen(
-            list(argv),
-            stdin=subprocess.PIPE,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-        ) as child:
+        with subprocess.Popen(list(argv), stdin=subprocess.PIPE) as child:
             if child.stdin is not None:
                 try:
                     child.stdin.write(given)
@@ -177,4 +180,6 @@ def waited(argv: Sequence[str], given: bytes) -> int:
             code = child.wait()
     finally:
         signal.signal(signal.SIGINT, before)
+    if code == 1 and pressed:
+        return INTERRUPTED
     return code if code >= 0 else 128 - code

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from rocmdoctor.applying import history, journal, places
-from rocmdoctor.applying.bootstrap import NoRootError, root_python, sudo, waited
+from rocmdoctor.applying.bootstrap import INTERRUPTED, NoRootError, root_python, sudo, waited
 from rocmdoctor.applying.encoding import PlanFileError
 from rocmdoctor.applying.history import Past
 from rocmdoctor.cli.terminal import style
@@ -121,10 +121,10 @@ def _hand(verb: str, found: Past, more: dict[str, Any]) -> int:
     ]
     known = journal.read(found.folder / journal.FILE)
     code = waited(argv, b"")
-    if before and code == 1 and journal.read(found.folder / journal.FILE) == known:
+    if before and code in (1, INTERRUPTED) and journal.read(found.folder / journal.FILE) == known:
         instead = f"An administrator can do it: rocmdoctor {verb} {found.number}"
-        return no_root(verb, instead, as_json=bool(more["json"]))
-    return code
+        return no_root(verb, code, instead, as_json=bool(more["json"]))
+    return abs(code)
 
 
 def _start_of(state: Path, found: Past) -> Path:

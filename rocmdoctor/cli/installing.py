@@ -304,15 +304,15 @@ def _start(
 def _as_root(plan: Plan, wish: dict[str, Any], wanted: Wanted, before: list[str]) -> int:
     from rocmdoctor.applying import places
     from rocmdoctor.applying.archive import build
-    from rocmdoctor.applying.bootstrap import hand_over
+    from rocmdoctor.applying.bootstrap import INTERRUPTED, hand_over
 
     state = places.machine_state(os.environ.get("ROCMDOCTOR_STATE", ""))
     known = _runs(state)
     as_json = bool(wish["options"]["json"])
     code = hand_over(build(own_folders(wanted.content)), wish, str(state), before, TOOL if as_json else "")
-    if before and code == 1 and _runs(state) == known:
-        return no_root("install", _without_sudo(plan, wanted), as_json=as_json)
-    return code
+    if before and code in (1, INTERRUPTED) and _runs(state) == known:
+        return no_root("install", code, _without_sudo(plan, wanted), as_json=as_json)
+    return abs(code)
 
 
 def _runs(state: Path) -> int:
@@ -324,8 +324,15 @@ def _runs(state: Path) -> int:
         return 0
 
 
-def no_root(verb: str, instead: str, *, as_json: bool) -> int:
-    """sudo ends with 1 when the password was wrong or the user may not use it, and has said so itself."""
+def no_root(verb: str, code: int, instead: str, *, as_json: bool) -> int:
+    """sudo ends with 1 when the password was wrong or the user may not use it, and has said so itself.
+
+    Raises KeyboardInterrupt where it was Ctrl-C that ended it.
+    """
+    from rocmdoctor.applying.bootstrap import INTERRUPTED
+
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
     asks = "" if sys.stdin.isatty() else ": it cannot ask for a password without a terminal"
     said = f"sudo did not give root{asks}; nothing was changed"
     if as_json:

@@ -202,6 +202,13 @@ def test_a_wrong_password_three_times(lab: Lab) -> None:
     lab.unchanged()
 
 
+def test_ctrl_c_at_the_password(lab: Lab) -> None:
+    talk = _talk(lab, *INSTALL, "small").hears(r"\[y/N\]").types("y").hears("Password of ann:").ctrl_c()
+    assert talk.ends() == 130
+    assert "stopped by Ctrl-C; nothing was changed" in talk.said
+    lab.unchanged()
+
+
 def test_who_may_not_use_sudo_hears_what_an_administrator_can_do(lab: Lab) -> None:
     talk = _talk(lab, *INSTALL, "small", user="bob").hears(r"\[y/N\]").types("y")
     assert talk.hears("Password of bob:").types(PASSWORD).ends() == 5
