@@ -132,12 +132,21 @@ class Person:
 
 @frozen
 class Request:
-    """What was asked for, from which the same plan can be made again."""
+    """What was asked for, from which the same plan can be made again.
+
+    `rocm` is a release (`6.0.2`, `6.4`) or a set of versions (`>=6.2,<7`). `driver`: dkms, kernel or auto. `keep` are
+    vendors whose packages stay. `mirror` stands in for the server of packages, `trust_key` for the fingerprint of its key.
+    """
 
     targets: tuple[str, ...]
     arch: str | None = None
     rocm_source: str | None = None
     no_root: bool = False
+    rocm: str | None = None
+    driver: str | None = None
+    keep: tuple[str, ...] = ()
+    mirror: str | None = None
+    trust_key: str | None = None
 
 
 @frozen

@@ -108,9 +108,9 @@ def _one_recipe(
     if recipe.releases:
         release, choice[recipe.id] = choose(recipe, ground.known, ground.gfx, request.rocm_source)
     rocm = choice["rocm"].version if "rocm" in choice else None
-    names = names_of(recipe, release, facts_of(ground, rocm))
+    names = names_of(recipe, release, facts_of(ground, rocm), _given(request))
     for step in steps(recipe):
-        why = _not_called_for(step, ground, verdicts, rocm)
+        why = _elsewhere(step, release) or _not_called_for(step, ground, verdicts, rocm)
         if why is None:
             try:
                 bound.append(_bind(recipe, step, book.operations[step.uses], names))
@@ -118,6 +118,19 @@ def _one_recipe(
                 why = f"${{{error}}} cannot be told on this machine"
         if why is not None:
             left[f"{recipe.id}.{step.id}"] = why
+
+
+def _given(request: Request) -> dict[str, str]:
+    """Variables of recipes that the wish stands in for."""
+    asked = {"mirror": request.mirror, "key": request.trust_key}
+    return {name: value for name, value in asked.items() if value}
+
+
+def _elsewhere(step: Step, release: Release | None) -> str | None:
+    if not step.source or (release is not None and release.source in step.source):
+        return None
+    here = f"from {release.source}" if release and release.source else "from nowhere else"
+    return f"it is for releases from {', '.join(step.source)}, and the chosen one is {here}"
 
 
 def _bind(recipe: Recipe, step: Step, operation: Operation, names: Mapping[str, Any]) -> Bound:
@@ -150,14 +163,22 @@ def _not_called_for(
 def questions(drawn: Outline, ground: Ground) -> list[Query]:
     """What the operations must know about the machine before they can be planned."""
     asked: list[Query] = []
+    _tell(drawn, ground)
     for item in drawn.bound:
         if item.operation.asks is not None:
             asked += item.operation.asks(ground, **item.arguments)
     return distinct(asked)
 
 
+def _tell(drawn: Outline, ground: Ground) -> None:
+    """What operations may know of the plan that they are part of."""
+    ground.wanted, ground.keep = drawn.choice, drawn.request.keep
+    ground.leaving.clear()
+
+
 def fill(drawn: Outline, ground: Ground) -> Plan:
     """The plan, once the questions are answered. Raises RefusedError."""
+    _tell(drawn, ground)
     actions: list[Action] = []
     for item in drawn.bound:
         try:
@@ -187,7 +208,7 @@ def fill(drawn: Outline, ground: Ground) -> Plan:
         actions=tuple(_one_reboot_last(_without_repeats(actions))),
         claims=dict(sorted(ground.claims.items())),
         left_out=drawn.left_out,
-        notes=drawn.notes,
+        notes=(*drawn.notes, *ground.notes),
         verify=drawn.verify,
     )
 

@@ -98,5 +98,6 @@ def _step(model: StepModel, page: Page, number: int, known: meaning.Known) -> St
         fits=_fits(model.fits),
         skip_if=model.skip_if,
         cures=tuple(model.cures),
+        source=tuple(model.source),
         place=str(page.value(("steps", number))),
     )

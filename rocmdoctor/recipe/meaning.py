@@ -123,6 +123,12 @@ def _releases(page: Page, data: Mapping[str, Any]) -> Iterator[Problem]:
             said = f"the release {name[0]!r}{f' from {name[1]!r}' if name[1] else ''} stands in line {line} already"
             yield page.problem((*path, "version"), said)
         seen.setdefault(name, number)
+    sources = {source for _, source in seen if source}
+    for number, step in mappings(data.get("steps")):
+        for place, wanted in entries(step.get("source")):
+            if wanted not in sources:
+                said = f"no release comes from {wanted[:60]!r}{near(wanted, sources)}"
+                yield page.problem(("steps", number, "source", place), said)
 
 
 def _all_vars(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -174,6 +174,10 @@ class StepModel(_Model):
     cures: list[CheckId] = Field(
         default=[], description="Checks: the step is done only where one of them warns or fails."
     )
+    source: list[Id] = Field(
+        default=[],
+        description="Sources of releases: the step is done only where the chosen release comes from one of them.",
+    )
 
 
 class RecipeModel(_Model):
@@ -192,7 +196,9 @@ class RecipeModel(_Model):
     after: list[Id] = Field(default=[], description="Recipes that come before when both are in a plan.")
     releases: list[ReleaseModel] = Field(default=[], description="The versions that there are, newest first.")
     vars: dict[VariableName, WordsValue] = Field(
-        default={}, description="Values for `${name}`: a text, or a list that takes the place of one item."
+        default={},
+        description="Values for `${name}`: a text, or a list that takes the place of one item. What is called `mirror` or "
+        "`key` is a server of packages and the fingerprint of its key; `--mirror` and `--trust-key` stand in for them.",
     )
     steps: list[StepModel] = Field(
         min_length=1, description="What is done, in this order where `after` does not say otherwise."

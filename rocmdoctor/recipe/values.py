@@ -94,7 +94,7 @@ class Step:
     """One call of an operation. `with_` still holds its `${name}`s.
 
     `after`: ids of steps of the same recipe. `skip_if`: left out when this check is ok. `cures`: planned only where one
-    of these checks warns or fails.
+    of these checks warns or fails. `source`: planned only where the chosen release comes from one of these.
     """
 
     id: str
@@ -105,6 +105,7 @@ class Step:
     skip_if: str = ""
     cures: tuple[str, ...] = ()
     place: str = ""
+    source: tuple[str, ...] = ()
 
 
 @frozen

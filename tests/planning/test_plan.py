@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from packaging.specifiers import InvalidSpecifier
 
 from rocmdoctor.actions import Exec, Reboot, Request
 from rocmdoctor.planning.compare import differences
@@ -12,6 +13,7 @@ from rocmdoctor.planning.order import NoSuchTargetError, sort
 from rocmdoctor.planning.plan import outline, without_root
 from rocmdoctor.planning.preflight import predict, refusals, size
 from rocmdoctor.planning.refusal import RefusedError
+from rocmdoctor.planning.wish import versions
 from tests.planning.kitchen import ANN, book, ground, plan
 
 FILE = '- id: {id}\n  uses: file.write\n  with: {{path: /etc/{id}.conf, text: "{id}\\n"}}\n'
@@ -159,6 +161,28 @@ def test_no_release_is_a_refusal_that_names_each() -> None:
         "no release of rocm is for this machine: 7.0 (amd): it is for debian-13, and this is ubuntu-22.04; 6.0 (distro): it "
         "comes from 'distro', and 'amd' was asked for; 5.0 (distro): it comes from 'distro', and 'amd' was asked for"
     )
+
+
+def test_a_step_for_another_source_is_left_out() -> None:
+    only = RELEASES + "  source: [amd]\n"
+    assert plan(book(only), "rocm").left_out == {
+        "rocm.a": "it is for releases from amd, and the chosen one is from distro"
+    }
+    assert _steps(plan(book(only.replace("[amd]", "[amd, distro]")), "rocm")) == ["rocm.a"]
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [("6.0.2", "==6.0.2"), ("6.0", "==6.0.*"), ("6.*", "==6.*"), ("6", "==6.*"), (">=6.2,<7", "<7,>=6.2")],
+)
+def test_a_wish_for_versions(said: str, means: str) -> None:
+    assert str(versions(said)) == means
+
+
+@pytest.mark.parametrize("said", ["", "newest", "6.0.2;", "6..0", "*"])
+def test_a_wish_that_says_no_versions(said: str) -> None:
+    with pytest.raises(InvalidSpecifier):
+        versions(said)
 
 
 def test_a_name_that_cannot_be_told_leaves_its_step_out() -> None:
