@@ -47,12 +47,17 @@ class WriteFile:
 
 @frozen
 class Fetch:
-    """A download that must have this sha256 (64 hex digits)."""
+    """A download that must have this sha256 (64 hex digits).
+
+    With `key` it holds the OpenPGP key of this fingerprint, `sha256` is empty, and that key alone is kept, armored: key
+    files change when their keys are prolonged, fingerprints do not.
+    """
 
     url: str
     path: str
     sha256: str
     mode: int = 0o644
+    key: str = ""
 
 
 @frozen

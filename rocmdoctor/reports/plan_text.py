@@ -97,7 +97,7 @@ def detail(action: Action) -> list[str]:
             *(f"| {x}" for x in do.text.splitlines()),
         ]
     if isinstance(do, Fetch):
-        return [do.url, f"to {do.path}, sha256 {do.sha256}"]
+        return [do.url, f"to {do.path}, {f'key {do.key}' if do.key else f'sha256 {do.sha256}'}"]
     return []
 
 
