@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tomllib
-
 from tests.lookalike.debs import Deb, File
 from tests.lookalike.programs import LIBRARY, LINKED, PROGRAMS, filled
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
 
 TABLE: dict[str, Any] = tomllib.loads((Path(__file__).parent / "packages.toml").read_text(encoding="utf-8"))
 _ROCM = "look-alike of ROCm Dev Support <rocm-dev.support@amd.com>"
