@@ -84,10 +84,13 @@ def _move(ground: Ground, module: str, version: str, seen: DkmsVersion | None) -
 
 
 def _moved(source: str, target: str) -> Action:
+    # dkms deletes a module's folder with the last version in it.
+    folder = source.rpartition("/")[0]
+    back = (("install", "-d", "-m", "0755", folder), ("mv", "-T", "--", target, source))
     return Action(
         do=Exec(("mv", "-T", "--", source, target), creates=target),
         says=f"move {source} to {target}",
-        undo=Undo("commands", "moves it back", (("mv", "-T", "--", target, source),)),
+        undo=Undo("commands", "moves it back", back),
         seconds=1.0,
     )
 
