@@ -162,6 +162,13 @@ class PackageTable(Table):
         return match.group(1) if match else None
 
 
+    def driver_release(self, package: Package) -> str | None:
+        """The release of AMD's driver by the driver's own numbers: 30300300 is 30.30.3."""
+        match = self.amd_version.search(package.version)
+        code = match.group("driver") if match else None
+        return ".".join(str(int(code[n : n + 2])) for n in (0, 2, 4)) if code else None
+
+
 @frozen
 class GpuPackage:
     """A package that concerns GPUs. `origin` is amd or distribution, `release` a ROCm version or None.
