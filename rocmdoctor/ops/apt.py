@@ -201,9 +201,13 @@ def _asks_repair(_ground: Ground) -> Iterator[Query]:
 def repair(ground: Ground) -> Iterator[Action]:
     """Finish what dpkg has begun, then let apt mend dependencies that are not met.
 
-    Nothing is planned when no package is half done and apt finds none that lacks what it depends on. Where apt cannot
-    be asked, dpkg's own records decide. A system whose packages are not dpkg's is a refusal.
+    Nothing is planned when no package is half done and apt finds none that lacks what it depends on, nor when a step of
+    the same plan did it before. Where apt cannot be asked, dpkg's own records decide. A system whose packages are not
+    dpkg's is a refusal.
     """
+    if ground.mended:
+        return
+    ground.mended = True
     unfinished = ground.unfinished()
     begun = bool(unfinished or ground.known.get(Dpkg).updates)
     said = predicted(ground.answer(_FIX))

@@ -40,8 +40,10 @@ def _sources(ground: Ground, vendor: Vendor) -> _Sources:
         stays = table.vendor(source) != vendor
         if vendor == "amd" and not stays:
             ours = source.place.rpartition("/")[2].startswith(_OWN)
-            # Ours are written anew by the step that wants another release.
-            stays = wanted.any if ours else wanted.serves(source, table)
+            # Ours are written anew by the step that wants another release. A line without a key of its own would
+            # stand in the way of one with a key.
+            keyed = bool(source.signed_by) and not source.trusted
+            stays = wanted.any if ours else keyed and wanted.serves(source, table)
         (staying if stays else going).append(source)
     return _Sources(tuple(going), tuple(staying))
 
@@ -99,6 +101,7 @@ def forget(ground: Ground, *, vendor: Vendor) -> Iterator[Action]:
         ground.claim("NVIDIA's repositories", why)
         return
     sources = _sources(ground, vendor)
+    ground.dropped.update(sources.going)
     names = sorted({f"{s.place}: {s.line}" for s in sources.going})
     ground.claim(f"repositories of {vendor} that nobody wants", "; ".join(names) or "none")
     for place, going in _by_place(sources.going).items():

@@ -166,7 +166,7 @@ def _elsewhere(ground: Ground, wanted: _Wanted, replaces: list[str]) -> Source |
     """The same repository in another file, with a key. Raises ForbiddenError for one without."""
     found = None
     for source in ground.known.get(AptSources).sources:
-        if source.place in (wanted.file, *replaces):
+        if source.place in (wanted.file, *replaces) or source in ground.dropped:
             continue
         if (source.uri.rstrip("/"), source.suite) == (wanted.uri.rstrip("/"), wanted.suite):
             whole = set(wanted.components) <= set(source.components)

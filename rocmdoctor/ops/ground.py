@@ -10,6 +10,7 @@ from rocmdoctor.actions import Choice, Person
 from rocmdoctor.asking import keys
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.access import Groups
+from rocmdoctor.facts.apt import Source
 from rocmdoctor.facts.base import UnknownError
 from rocmdoctor.facts.dpkg import Dpkg
 from rocmdoctor.model import NOT_ASKED, Answer, Query, Run, Stat
@@ -38,7 +39,9 @@ class Ground:
     """What operations plan from. `person` is for whom; `claims` collects what was looked at.
 
     `wanted` are the releases that the same plan chooses, by recipe, and `keep` the vendors whose packages were asked to
-    stay. `leaving` collects the packages that steps before this one remove, `notes` what the user should know besides.
+    stay. Of the steps before this one, `leaving` collects the packages that they remove, `dropped` the repositories that
+    they take out of apt, and `mended` is whether they let dpkg and apt finish what those had begun. `notes` are what the
+    user should know besides.
     """
 
     def __init__(
@@ -51,6 +54,8 @@ class Ground:
         self.wanted: Mapping[str, Choice] = {}
         self.keep: tuple[str, ...] = ()
         self.leaving: set[str] = set()
+        self.dropped: set[Source] = set()
+        self.mended = False
         self.notes: list[str] = []
         self._answers = answers
 
