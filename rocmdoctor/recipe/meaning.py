@@ -204,12 +204,16 @@ def _fits(data: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
     for key in ("releases", "steps"):
         for number, item in mappings(data.get(key)):
             yield (key, number, "fits"), mapping(item.get("fits"))
+            for place, exempt in mappings(item.get("but")):
+                yield (key, number, "but", place), exempt
 
 
 def _unknown_checks(page: Page, data: Mapping[str, Any], checks: Collection[str] | None) -> Iterator[Problem]:
     if checks is None:
         return
     named: list[tuple[Path, object]] = [(("verify", n), name) for n, name in entries(data.get("verify"))]
+    for number, release in mappings(data.get("releases")):
+        named += [(("releases", number, "verify", n), name) for n, name in entries(release.get("verify"))]
     for number, step in mappings(data.get("steps")):
         named.append((("steps", number, "skip_if"), step.get("skip_if")))
         named += [(("steps", number, "cures", n), name) for n, name in entries(step.get("cures"))]

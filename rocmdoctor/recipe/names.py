@@ -21,6 +21,7 @@ FACTS: Mapping[str, str] = {
     "user": "the name of the user for whom the machine is set up",
     "home": "that user's home folder",
     "codename": "the code name of the distribution's release, such as `trixie`",
+    "system": "the distribution and its release as paths of repositories name them, such as `ubuntu2404`",
 }
 # A release says these of itself.
 OF_RELEASE = ("version", "source", "url", "sha256", "commit")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 
-from rocmdoctor.actions import Action, Exec, Fetch, Plan, Reboot, WriteFile
+from rocmdoctor.actions import Action, Choice, Exec, Fetch, Plan, Reboot, WriteFile
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.system import OsRelease
+from rocmdoctor.planning.choose import grouped
+from rocmdoctor.planning.here import plain
 from rocmdoctor.planning.preflight import Predicted, predict, size
 from rocmdoctor.planning.refusal import Refusal
 from rocmdoctor.reports.text import Page, Paint
@@ -53,9 +55,15 @@ def _head(page: Page, plan: Plan, known: Known) -> None:
     page.head("Plan", f"{' '.join(plan.request.targets) or 'the default stack'} for {', '.join(plan.gfx)}")
     page.head("Machine", f"{system.name if system else 'unknown system'}, for {plan.person.name}")
     for name, choice in plan.choice.items():
-        page.head("Chosen", f"{name} {choice.version}" + (f" from {choice.source}" if choice.source else ""))
-        for other, why in choice.others.items():
+        page.head("Chosen", f"{name} {_chosen(choice)}")
+        for other, why in grouped(choice.others):
             page.add(f"not {other}: {why}", 11)
+
+
+def _chosen(choice: Choice) -> str:
+    if plain(choice.version):
+        return f"{choice.version} from {choice.source}" if choice.source else choice.version
+    return "of the kernel itself" if choice.source == "kernel" else "as it is here"
 
 
 def _step(page: Page, number: int, action: Action, verbose: int) -> None:
@@ -104,7 +112,14 @@ def detail(action: Action) -> list[str]:
 def cost_lines(plan: Plan) -> list[str]:
     """What the plan costs, in a few sentences."""
     if not plan.actions:
-        return ["Nothing to do: all of it is in place."]
+        # The name of a recipe alone: all of it was left out.
+        gone = [
+            name
+            for name in plan.left_out
+            if "." not in name and f"{name} is left out" in " ".join(plan.notes)
+        ]
+        what = f"all but {', '.join(gone)} is in place" if gone else "all of it is in place"
+        return [f"Nothing to do: {what}."]
     cost = predict(plan)
     parts = [
         f"{size(cost.download)} to download",

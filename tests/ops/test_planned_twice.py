@@ -42,7 +42,8 @@ def _done(answers: dict[str, Any], actions: Iterable[Action]) -> None:
                 None if do.text is None else hashlib.sha256(do.text.encode()).hexdigest(),
             )
         elif isinstance(do, Fetch):
-            _file(answers, do.path, do.mode, do.sha256)
+            # Which bytes a key comes in only its server knows.
+            _file(answers, do.path, do.mode, do.sha256 or hashlib.sha256(do.key.encode()).hexdigest())
         elif isinstance(do, Exec):
             _program(answers, do.argv)
         elif isinstance(do, Reboot):

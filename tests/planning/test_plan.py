@@ -157,16 +157,37 @@ def test_the_first_release_that_fits_is_chosen_and_the_others_say_why_not() -> N
 
 
 def test_no_release_is_a_refusal_that_names_each() -> None:
-    assert _refused(plan, book(RELEASES), "rocm", source="amd") == (
-        "no release of rocm is for this machine: 7.0 (amd): it is for debian-13, and this is ubuntu-22.04; 6.0 (distro): it "
-        "comes from 'distro', and 'amd' was asked for; 5.0 (distro): it comes from 'distro', and 'amd' was asked for"
+    for_radeons = RELEASES.replace(
+        "source: distro\n", "source: distro\n  fits: {os: [ubuntu], gfx: ['gfx1*']}\n"
+    )
+    assert _refused(plan, book(for_radeons), "rocm") == (
+        "no release of rocm is for this machine: 7.0 (amd): it is for debian-13, and this is ubuntu-22.04; 6.0, 5.0 (distro): "
+        "it is for gfx1*, and the target here is gfx90a"
+    )
+
+
+def test_a_wish_that_nothing_fulfils_says_what_collides_and_what_to_give_up() -> None:
+    with pytest.raises(RefusedError) as caught:
+        plan(book(RELEASES), "rocm", source="amd")
+    (only,) = caught.value.refusals
+    assert only.says == (
+        "--rocm-source amd and this machine do not go together: rocm 7.0 (amd): it is for debian-13, and this is ubuntu-22.04"
+    )
+    assert only.instead == (
+        "Without --rocm-source amd: rocm 6.0 (distro). 'rocmdoctor recipe show rocm' shows what each release is for."
+    )
+
+
+def test_a_release_that_nobody_knows_is_answered_with_those_that_there_are() -> None:
+    assert _refused(plan, book(RELEASES), "rocm", wish={"rocm": "4.0"}) == (
+        "--rocm 4.0: rocmdoctor knows no such release of rocm; there are 7.0 (amd), 6.0, 5.0 (distro)"
     )
 
 
 def test_a_step_for_another_source_is_left_out() -> None:
     only = RELEASES + "  source: [amd]\n"
     assert plan(book(only), "rocm").left_out == {
-        "rocm.a": "it is for releases from amd, and the chosen one is from distro"
+        "rocm.a": "it is for releases from amd, and the chosen one is 6.0 from distro"
     }
     assert _steps(plan(book(only.replace("[amd]", "[amd, distro]")), "rocm")) == ["rocm.a"]
 
