@@ -42,7 +42,7 @@ def _sources(ground: Ground, vendor: Vendor) -> _Sources:
             ours = source.place.rpartition("/")[2].startswith(_OWN)
             # Ours are written anew by the step that wants another release. A line without a key of its own would
             # stand in the way of one with a key.
-            keyed = bool(source.signed_by) and not source.trusted
+            keyed = wanted.driver_kept or (bool(source.signed_by) and not source.trusted)
             stays = wanted.any if ours else keyed and wanted.serves(source, table)
         (staying if stays else going).append(source)
     return _Sources(tuple(going), tuple(staying))

@@ -238,7 +238,8 @@ def _along(removes: tuple[str, ...], meant: list[str]) -> str:
 
 
 def _refuse_kept(ground: Ground, removes: tuple[str, ...], meant: list[str], *, autoremove: bool) -> None:
-    packages, nvidia = ground.known.get(Dpkg).packages, _nvidia(ground)
+    dpkg, nvidia = ground.known.get(Dpkg), _nvidia(ground)
+    packages = {**dpkg.settings, **dpkg.packages}
     for name in removes:
         # A library that nothing else needs shows no pictures either.
         if autoremove and _any(name, _LIBRARIES):

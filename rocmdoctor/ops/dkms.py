@@ -39,7 +39,8 @@ def clean(ground: Ground, *, modules: list[Name], unowned: bool = False) -> Iter
         mine = [(version, seen) for name, version, seen in stale if name == module]
         ground.claim(f"DKMS trees of {module} without a source", ", ".join(v for v, _ in mine) or "none")
         for version, seen in mine:
-            yield from _move(ground, module, version, seen)
+            if f"{TREE}/{module}/{version}" not in ground.cleared:
+                yield from _move(ground, module, version, seen)
         if unowned and module == MODULE:
             owned = _owned(ground, module)
             for seen in dkms.versions:
@@ -69,6 +70,7 @@ def _owned(ground: Ground, module: str) -> str | None:
 
 def _move(ground: Ground, module: str, version: str, seen: DkmsVersion | None) -> Iterator[Action]:
     target = _free(ground, f"{module}-{version}")
+    ground.cleared.add(f"{TREE}/{module}/{version}")
     yield Action(
         do=Exec(("install", "-d", "-m", "0755", ASIDE)),
         says=f"make the folder {ASIDE}",

@@ -40,8 +40,8 @@ class Ground:
 
     `wanted` are the releases that the same plan chooses, by recipe, and `keep` the vendors whose packages were asked to
     stay. Of the steps before this one, `leaving` collects the packages that they remove, `dropped` the repositories that
-    they take out of apt, and `mended` is whether they let dpkg and apt finish what those had begun. `notes` are what the
-    user should know besides.
+    they take out of apt, `cleared` the paths that they move away, and `mended` is whether they let dpkg and apt finish
+    what those had begun. `notes` are what the user should know besides.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Ground:
         self.keep: tuple[str, ...] = ()
         self.leaving: set[str] = set()
         self.dropped: set[Source] = set()
+        self.cleared: set[str] = set()
         self.mended = False
         self.notes: list[str] = []
         self._answers = answers

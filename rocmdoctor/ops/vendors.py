@@ -14,8 +14,8 @@ from rocmdoctor.ops.ground import Ground
 ROCM, DRIVER = "rocm", "amdgpu-driver"
 # Where a release comes from when it is not AMD's repository.
 _OTHERS = ("distro", "pip", "kernel")
-# Versions that begin so are no releases: what is here stays, whichever it is.
-_HERE = "0+"
+# Versions with such a part are no releases: what is here stays, whichever it is.
+_HERE = "+installed"
 
 
 @frozen
@@ -51,17 +51,17 @@ class WantedAmd:
 def wanted_amd(ground: Ground) -> WantedAmd:
     """What the plan chooses of AMD's."""
     rocm, driver = (_chosen(ground, name) for name in (ROCM, DRIVER))
-    if rocm is not None and rocm.startswith(_HERE):
+    if rocm is not None and rocm.endswith(_HERE):
         installs = ground.maybe(RocmInstalls)
         rocm = installs.version if installs else None
-    kept = driver is not None and driver.startswith(_HERE)
+    kept = driver is not None and driver.endswith(_HERE)
     return WantedAmd(rocm, None if kept else driver, kept)
 
 
 def kept_rocm(ground: Ground) -> str | None:
     """The folder of the ROCm that is here and that the plan keeps, None where it keeps none."""
     choice, installs = ground.wanted.get(ROCM), ground.maybe(RocmInstalls)
-    if choice is None or not choice.version.startswith(_HERE) or installs is None:
+    if choice is None or not choice.version.endswith(_HERE) or installs is None:
         return None
     return installs.active.root if installs.active else None
 

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 from rocmdoctor.actions import Action, Exec, Person, Plan, Request, WriteFile
 from rocmdoctor.cli.planned import Kitchen
+from rocmdoctor.diagnosis.known import Known
+from rocmdoctor.facts.rocm import RocmInstalls
 from rocmdoctor.hosts.replay import from_raw
+from rocmdoctor.planning.refusal import RefusedError
 from tests.machines.families import FAMILIES, family
 from tests.machines.packages import status
 from tests.machines.parts import ABSENT, ran, text
-from tests.machines.used import BASE, DKMS, DRIVER, GEFORCE, NVIDIA, OWN, ROCM, STALE, used
+from tests.machines.used import BASE, DKMS, DRIVER, NVIDIA, OWN, ROCM, STALE, used
 
 ANN = Person("ann", 1000, "/home/ann", "/bin/bash")
 
@@ -182,18 +185,15 @@ def test_a_clean_machine_has_an_empty_purge(name: str) -> None:
     answers = family(name)
     for folder in ("/opt", "/etc", "/etc/profile.d", "/etc/ld.so.conf.d", "/etc/modprobe.d"):
         answers.setdefault(f"list:{folder}", ABSENT)
+    known = kitchen().known(from_raw({"schema": 1, "answers": answers}))
     try:
-        release = kitchen().known(from_raw({"schema": 1, "answers": answers}))
-        wish = _same_release(release)
-        made = plan(answers, "base", arch=None if "gpu" not in name else "gfx90a", **wish)
-    except Exception as refused:  # noqa: BLE001 - named below
+        made = plan(answers, "base", arch="gfx90a" if name == "no-gpu" else None, **_same_release(known))
+    except RefusedError as refused:
         pytest.skip(f"the base has no plan for it: {refused}")
     assert steps(made) == {}, [a.says for a in made.actions if a.recipe == "purge"]
 
 
-def _same_release(known: Any) -> dict[str, Any]:
-    from rocmdoctor.facts.rocm import RocmInstalls
-
+def _same_release(known: Known) -> dict[str, Any]:
     installs = known.maybe(RocmInstalls)
     active = installs.active if installs else None
     return {"rocm": active.version} if active and active.origin == "amd" else {}
@@ -216,20 +216,22 @@ _MORE = {
 }
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     names=st.sets(st.sampled_from([*_PROTECTED, *_VENDORS, *_MORE]), min_size=1),
     broken=st.sets(st.sampled_from([*_PROTECTED, *_VENDORS, *_MORE])),
     settings_left=st.sets(st.sampled_from([*_PROTECTED, *_VENDORS, *_MORE])),
     geforce=st.booleans(),
-    wish=st.sampled_from([{}, {"rocm": "6.0.2"}, {"rocm": "5.7.0"}, {"keep": ("nvidia",)}, {"driver": "kernel"}]),
+    wish=st.sampled_from(
+        [{}, {"rocm": "6.0.2"}, {"rocm": "5.7.0"}, {"keep": ("nvidia",)}, {"driver": "kernel"}]
+    ),
     target=st.sampled_from(["purge", "base"]),
 )
-def test_nothing_of_the_systems_own_is_ever_removed(  # noqa: PLR0913 - one machine
+def test_nothing_of_the_systems_own_is_ever_removed(
     names: set[str],
     broken: set[str],
     settings_left: set[str],
-    geforce: bool,  # noqa: FBT001
+    geforce: bool,
     wish: dict[str, Any],
     target: str,
 ) -> None:
@@ -267,13 +269,13 @@ def test_apt_that_would_take_the_displays_along_is_a_refusal() -> None:
     says = "The following packages will be REMOVED:\n  rocminfo* xserver-xorg-core*\n0 upgraded, 0 newly installed, 2 to remove and 0 not upgraded.\n"
     key = f"run:apt-get --print-uris --assume-no -o Debug::NoLocking=1 -f purge {' '.join(meant)}"
     answers[key] = ran(says, code=1)
-    with pytest.raises(Exception, match="would remove xserver-xorg-core, which stays: the distribution's displays"):
+    with pytest.raises(
+        RefusedError, match="would remove xserver-xorg-core, which stays: the distribution's displays"
+    ):
         plan(answers, "purge")
 
 
-def test_the_machine_is_what_the_story_says() -> None:
+def test_only_the_tree_without_a_source_is_moved() -> None:
     made = plan(used(), "purge")
-    assert f"DKMS trees of amdgpu without a source" in made.claims
     assert made.claims["DKMS trees of amdgpu without a source"] == STALE
     assert DKMS not in " ".join(moved(made))
-    assert "10DE" in GEFORCE
