@@ -44,9 +44,7 @@ class Lab:
         fresh = self._layer("fresh", (), lambda box: jammy.fresh(box, self.built, self.server))
         if name == "fresh":
             return (fresh,)
-        used = self._layer(
-            "used", (fresh,), lambda box: jammy.used(box, self.built, self.server, "amd-expired.gpg")
-        )
+        used = self._layer("used", (fresh,), lambda box: jammy.used(box, self.built, self.server))
         return (used, fresh)
 
     def _layer(self, name: str, below: tuple[Path, ...], make: Callable[..., None]) -> Path:

@@ -137,7 +137,7 @@ def cuda(box: Box, built: Built) -> None:
     box.good(f"{_APT} update && {_APT} install cuda-toolkit-12-4 cuda-drivers", seconds=300)
 
 
-def old_rocm(box: Box, built: Built, release: str = "5.7.1", key: str = "amd.gpg") -> None:
+def old_rocm(box: Box, built: Built, release: str = "5.7.1") -> None:
     """An older ROCm from AMD's repository, as AMD's pages said."""
     _bytes(box, "/etc/apt/keyrings/rocm.gpg", built.read("amd.gpg"))
     options = "[arch=amd64 signed-by=/etc/apt/keyrings/rocm.gpg]"
@@ -149,7 +149,11 @@ def old_rocm(box: Box, built: Built, release: str = "5.7.1", key: str = "amd.gpg
         "Package: *\nPin: release o=repo.radeon.com\nPin-Priority: 600\n",
     )
     box.good(f"{_APT} update && {_APT} install rocm-hip-sdk rocm-smi-lib rocm-opencl", seconds=300)
-    _bytes(box, "/etc/apt/keyrings/rocm.gpg", built.read(key))
+
+
+def expired_key(box: Box, built: Built) -> None:
+    """The copy of AMD's key is from before the key was prolonged."""
+    _bytes(box, "/etc/apt/keyrings/rocm.gpg", built.read("amd-expired.gpg"))
 
 
 def failed_driver(box: Box, server: Server) -> None:
@@ -194,14 +198,15 @@ def leftovers(box: Box) -> None:
     box.write("/home/ann/notes.txt", "ann's own\n")
 
 
-def used(box: Box, built: Built, server: Server, key: str = "amd.gpg") -> None:
-    """The machine of the issue: CUDA 12, an older ROCm, a driver that does not build, and what hands have left."""
+def used(box: Box, built: Built, server: Server) -> None:
+    """CUDA 12, an older ROCm whose key has expired, a driver that does not build, and what hands have left."""
     cuda(box, built)
-    old_rocm(box, built, key=key)
+    old_rocm(box, built)
     failed_driver(box, server)
     half_configured(box)
     stale_tree(box)
     leftovers(box)
+    expired_key(box, built)
 
 
 @contextmanager
