@@ -29,5 +29,5 @@ def source_here(known: Known) -> str | None:
 
 
 def plain(version: str) -> bool:
-    """A version of its own; what begins with 0+ names something that is there already, or the kernel's."""
-    return not version.startswith("0+")
+    """A version of its own; one with a + and a word names what is there already, or the kernel's."""
+    return "+" not in version
