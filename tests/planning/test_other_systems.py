@@ -105,9 +105,10 @@ def test_where_nothing_is_left_to_do_the_plan_does_not_say_that_all_is_in_place(
 def test_host_settings_are_planned_where_a_check_calls_for_them() -> None:
     answers = system("rhel")
     answers["read:/proc/self/limits"] = text(
-        "Max locked memory         8192              8192              bytes     \n"
+        "Max open files            1024                 1024                 files     \n"
+        "Max locked memory         unlimited            unlimited            bytes     \n"
     )
-    assert "host-tuning.memlock" in [a.id for a in _plan(answers, "base").actions]
+    assert "host-tuning.open-files" in [a.id for a in _plan(answers, "base").actions]
 
 
 def test_the_rocm_of_amd_that_is_there_is_judged() -> None:
