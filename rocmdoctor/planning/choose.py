@@ -133,7 +133,7 @@ class _Search:
             here = version_here(name, self.known) if name not in self.rows else None
             if here is not None and not _all([specifier], here):
                 return f"it needs {name} {specifier}, and here is {here}"
-        return self._foreign(component, release, taken)
+        return self._foreign(component, release, taken) or self._unneeded(release, taken)
 
     def _goes(self, specifier: str | None, component: str, release: Release) -> bool:
         version = release.version if plain(release.version) else version_here(component, self.known)
@@ -150,6 +150,18 @@ class _Search:
         if source in (None, release.source):
             return None
         return f"it comes from '{release.source}', and ROCm from '{source}'"
+
+    def _unneeded(self, release: Release, taken: Taken) -> str | None:
+        """A distribution's ROCm is made for the kernel's own driver."""
+        rocm = taken.get(ROCM)
+        if (
+            release.source != "dkms"
+            or self.request.driver == "dkms"
+            or rocm is None
+            or rocm.source != "distro"
+        ):
+            return None
+        return "the distribution's ROCm goes with the kernel's own driver"
 
     # ------------------------------------------------------------ reasons
 
@@ -187,7 +199,8 @@ class _Search:
         component = self._stuck()
         rows = self.rows[component]
         wished = [row for row in rows if row.wished]
-        shown = {row.name: row.why or self._alone(component, row.release) for row in (wished or rows)}
+        told = [row for row in (wished or rows) if plain(row.release.version)] or wished or rows
+        shown = {row.name: row.why or self._alone(component, row.release) for row in told}
         reasons = "; ".join(f"{name}: {why}" for name, why in grouped(shown))
         asked = [*wishes(self.request), *([f"--arch {self.request.arch}"] if self.request.arch else [])]
         if not wishes(self.request):
@@ -220,9 +233,18 @@ class _Search:
             without = _Search(self.recipes, self.known, self.gfx, request)
             taken = without.solve()
             if taken is not None:
-                got = ", ".join(f"{name} {name_of(release)}" for name, release in taken.items())
+                got = ", ".join(f"{name} {words(r.version, r.source)}" for name, r in taken.items())
                 found.append(f"Without {wish}: {got}.")
         return " ".join([*found, f"'rocmdoctor recipe show {component}' shows what each release is for."])
+
+
+def words(version: str, source: str) -> str:
+    """What a choice is called: versions that begin with 0+ are no releases."""
+    if plain(version):
+        return f"{version} from {source}" if source else version
+    if source == "kernel":
+        return "the kernel's own"
+    return "the one that is here" if version.endswith("+installed") else "not planned"
 
 
 def _passed_over(mine: Release, component: str, before: Taken) -> str:
@@ -238,7 +260,8 @@ def _all(specifiers: Iterable[str], version: str) -> bool:
 
 
 def _names(rows: Sequence[Row]) -> str:
-    return ", ".join(name for name, _ in grouped({row.name: row.release.source for row in rows}))
+    names = {row.name: row.release.source for row in rows if plain(row.release.version)}
+    return ", ".join(name for name, _ in grouped(names))
 
 
 def grouped(reasons: Mapping[str, str]) -> list[tuple[str, str]]:

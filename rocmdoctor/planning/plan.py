@@ -17,7 +17,7 @@ from rocmdoctor.ops.arguments import BadArgumentError
 from rocmdoctor.ops.ground import ForbiddenError, Ground
 from rocmdoctor.ops.registry import Operation
 from rocmdoctor.planning.binding import bind
-from rocmdoctor.planning.choose import Chosen, choose
+from rocmdoctor.planning.choose import Chosen, choose, words
 from rocmdoctor.planning.elsewhere import elsewhere
 from rocmdoctor.planning.facts import facts_of
 from rocmdoctor.planning.fits import misfit
@@ -25,7 +25,7 @@ from rocmdoctor.planning.here import plain, source_here, version_here
 from rocmdoctor.planning.order import NoSuchTargetError, steps, wanted
 from rocmdoctor.planning.refusal import Refusal, RefusedError
 from rocmdoctor.planning.targets import targets
-from rocmdoctor.planning.wish import ROCM, unasked, wishes
+from rocmdoctor.planning.wish import ROCM, wishes
 from rocmdoctor.recipe import Recipe, Recipes, Step, UnknownNameError, names_of, substitute
 
 
@@ -94,13 +94,11 @@ def outline(request: Request, book: Cookbook, ground: Ground, verdicts: Mapping[
 def _is_meant(recipe: Recipe, request: Request, ground: Ground, left: dict[str, str], *, alone: bool) -> bool:
     """Whether a recipe is for this machine. Raises RefusedError where it was named and is not."""
     why = misfit(recipe.fits, ground.known, ground.gfx)
-    asked = replace(recipe, releases=tuple(r for r in recipe.releases if not unasked(r, request)))
-    other = None if why else elsewhere(asked, ground.known, ground.gfx)
+    other = None if why else elsewhere(recipe, ground.known, ground.gfx, request)
     why = why or other
     if why and not alone and recipe.id not in request.targets and not (other and wishes(request)):
         left[recipe.id] = why
-        if other:
-            ground.note(f"{recipe.id} is left out: {other}")
+        ground.note(f"{recipe.id} is left out: {why}")
     elif why:
         raise RefusedError(Refusal("misfit", f"{recipe.id}: {why}", "Choose another target.", recipe.path))
     return why is None
@@ -115,20 +113,11 @@ def _notes(taken: Mapping[str, Chosen], request: Request, known: Known) -> Itera
     """What was taken though one would have expected something else."""
     for name, item in taken.items():
         if item.because and not (item.release.source == "kernel" and request.driver == "kernel"):
-            yield f"{name} is {_words(item.choice)}: {item.because}"
+            yield f"{name} is {words(item.choice.version, item.choice.source)}: {item.because}"
     here = version_here(ROCM, known) if source_here(known) == "amd" else None
     wanted = taken[ROCM].release if ROCM in taken else None
     if here and wanted and wanted.source == "amd" and wanted.version != here and not request.rocm:
         yield f"ROCm {here} of AMD's is here, and {wanted.version} takes its place; --rocm {here} keeps it"
-
-
-def _words(choice: Choice) -> str:
-    """What a choice is called: versions that begin with 0+ are no releases."""
-    if plain(choice.version):
-        return f"{choice.version} from {choice.source}" if choice.source else choice.version
-    return {"kernel": "the kernel's own", "": "the one that is here"}.get(
-        choice.source, "the one that is here"
-    )
 
 
 def _at(ground: Ground, gfx: tuple[str, ...], request: Request) -> Ground:
@@ -154,7 +143,7 @@ def _one_recipe(
     mine = taken.get(recipe.id)
     release = mine.release if mine else None
     rocm = _rocm(taken, ground)
-    names = names_of(recipe, release, facts_of(ground, rocm), _given(request))
+    names = names_of(recipe, release, facts_of(ground, rocm), _given(request, mine, taken))
     for step in steps(recipe):
         why = _elsewhere(step, mine) or _not_called_for(step, ground, verdicts, rocm)
         if why is None:
@@ -166,9 +155,14 @@ def _one_recipe(
             left[f"{recipe.id}.{step.id}"] = why
 
 
-def _given(request: Request) -> dict[str, str]:
-    """Variables of recipes that the wish stands in for."""
-    asked = {"mirror": request.mirror, "key": request.trust_key}
+def _given(request: Request, mine: Chosen | None, taken: Mapping[str, Chosen]) -> dict[str, str]:
+    """Variables of recipes that the wish stands in for.
+
+    A key that was trusted for a release whose key nobody knows is not that of the others, but for a mirror of them all.
+    """
+    alone = not request.mirror and any(item.release.untrusted for item in taken.values())
+    other = alone and mine is not None and not mine.release.untrusted
+    asked = {"mirror": request.mirror, "key": None if other else request.trust_key}
     return {name: value for name, value in asked.items() if value}
 
 
@@ -183,7 +177,7 @@ def _rocm(taken: Mapping[str, Chosen], ground: Ground) -> str | None:
 def _elsewhere(step: Step, mine: Chosen | None) -> str | None:
     if not step.source or (mine is not None and mine.release.source in step.source):
         return None
-    here = _words(mine.choice) if mine else "none"
+    here = words(mine.choice.version, mine.choice.source) if mine else "none"
     because = f" ({mine.because})" if mine and mine.because else ""
     return f"it is for releases from {', '.join(step.source)}, and the chosen one is {here}{because}"
 

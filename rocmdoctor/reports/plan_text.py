@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 
-from rocmdoctor.actions import Action, Choice, Exec, Fetch, Plan, Reboot, WriteFile
+from rocmdoctor.actions import Action, Exec, Fetch, Plan, Reboot, WriteFile
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.system import OsRelease
-from rocmdoctor.planning.choose import grouped
+from rocmdoctor.planning.choose import grouped, words
 from rocmdoctor.planning.here import plain
 from rocmdoctor.planning.preflight import Predicted, predict, size
 from rocmdoctor.planning.refusal import Refusal
@@ -55,15 +55,9 @@ def _head(page: Page, plan: Plan, known: Known) -> None:
     page.head("Plan", f"{' '.join(plan.request.targets) or 'the default stack'} for {', '.join(plan.gfx)}")
     page.head("Machine", f"{system.name if system else 'unknown system'}, for {plan.person.name}")
     for name, choice in plan.choice.items():
-        page.head("Chosen", f"{name} {_chosen(choice)}")
-        for other, why in grouped(choice.others):
+        page.head("Chosen", f"{name} {words(choice.version, choice.source)}")
+        for other, why in grouped({n: w for n, w in choice.others.items() if plain(n)}):
             page.add(f"not {other}: {why}", 11)
-
-
-def _chosen(choice: Choice) -> str:
-    if plain(choice.version):
-        return f"{choice.version} from {choice.source}" if choice.source else choice.version
-    return "of the kernel itself" if choice.source == "kernel" else "as it is here"
 
 
 def _step(page: Page, number: int, action: Action, verbose: int) -> None:

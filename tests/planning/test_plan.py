@@ -174,7 +174,7 @@ def test_a_wish_that_nothing_fulfils_says_what_collides_and_what_to_give_up() ->
         "--rocm-source amd and this machine do not go together: rocm 7.0 (amd): it is for debian-13, and this is ubuntu-22.04"
     )
     assert only.instead == (
-        "Without --rocm-source amd: rocm 6.0 (distro). 'rocmdoctor recipe show rocm' shows what each release is for."
+        "Without --rocm-source amd: rocm 6.0 from distro. 'rocmdoctor recipe show rocm' shows what each release is for."
     )
 
 
