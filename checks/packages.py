@@ -19,6 +19,13 @@ def _some(names: Iterable[str], most: int = 4) -> str:
     return ", ".join(listed[:most]) + more
 
 
+def without_dpkg(system: OsRelease | None) -> Verdict:
+    """What is said where no package of dpkg's could be read: another system has none."""
+    if system is not None and "debian" not in system.family:
+        return skip(f"{system.name} does not use dpkg")
+    return unknown("read:/var/lib/dpkg/status: could not be read")
+
+
 @check("packages.dpkg-consistent", fault="half-configured-dpkg")
 def dpkg_consistent(dpkg: Dpkg | None, system: OsRelease | None, names: PackageTable) -> Verdict:
     """dpkg has finished every package that it began.
@@ -26,9 +33,7 @@ def dpkg_consistent(dpkg: Dpkg | None, system: OsRelease | None, names: PackageT
     What stands still behind the kernel driver's packages is told by packages.dpkg-driver.
     """
     if dpkg is None:
-        if system is not None and "debian" not in system.family:
-            return skip(f"{system.name} does not use dpkg")
-        return unknown("read:/var/lib/dpkg/status: could not be read")
+        return without_dpkg(system)
     if not dpkg.unfinished and not dpkg.updates:
         return ok(f"{len(dpkg.packages)} packages, all of them whole")
     if _of_driver(dpkg, names):
@@ -41,11 +46,13 @@ def dpkg_consistent(dpkg: Dpkg | None, system: OsRelease | None, names: PackageT
     fault="half-configured-dpkg",
     explained_by=("driver.dkms-built", "driver.headers", "driver.dkms-tree"),
 )
-def dpkg_driver(dpkg: Dpkg, names: PackageTable) -> Verdict:
+def dpkg_driver(dpkg: Dpkg | None, system: OsRelease | None, names: PackageTable) -> Verdict:
     """dpkg has finished the packages of the kernel driver.
 
     They stop half way when the driver does not build, and whatever apt installed with them stops too.
     """
+    if dpkg is None:
+        return without_dpkg(system)
     if not any(names.driver.match(name) for name in dpkg.packages):
         return skip("no package of AMD's driver")
     if not _of_driver(dpkg, names):

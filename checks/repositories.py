@@ -23,9 +23,17 @@ def _names(items: Iterable[str], most: int = 5) -> str:
 
 @check("packages.distribution-rocm", fault="apt-universe-clash")
 def distribution_rocm(
-    packages: GpuPackages, apt: AptSources | None, names: PackageTable, table: RepositoryTable
+    packages: GpuPackages | None,
+    apt: AptSources | None,
+    system: OsRelease | None,
+    names: PackageTable,
+    table: RepositoryTable,
 ) -> Verdict:
     """The distribution's ROCm and AMD's are not installed together."""
+    if packages is None and system is not None and "debian" not in system.family:
+        return skip(f"{system.name} does not use dpkg")
+    if packages is None:
+        return unknown("read:/var/lib/dpkg/status: could not be read")
     contested = {*names.competing, *names.runtime}
     theirs = [p for p in packages.rocm_from("distribution") if p.name in contested]
     ours = packages.rocm_from("amd")

@@ -47,12 +47,17 @@ class WriteFile:
 
 @frozen
 class Fetch:
-    """A download that must have this sha256 (64 hex digits)."""
+    """A download that must have this sha256 (64 hex digits).
+
+    With `key` it holds the OpenPGP key of this fingerprint, `sha256` is empty, and that key alone is kept, armored: key
+    files change when their keys are prolonged, fingerprints do not.
+    """
 
     url: str
     path: str
     sha256: str
     mode: int = 0o644
+    key: str = ""
 
 
 @frozen
@@ -132,12 +137,21 @@ class Person:
 
 @frozen
 class Request:
-    """What was asked for, from which the same plan can be made again."""
+    """What was asked for, from which the same plan can be made again.
+
+    `rocm` is a release (`6.0.2`, `6.4`) or a set of versions (`>=6.2,<7`). `driver`: dkms, kernel or auto. `keep` are
+    vendors whose packages stay. `mirror` stands in for the server of packages, `trust_key` for the fingerprint of its key.
+    """
 
     targets: tuple[str, ...]
     arch: str | None = None
     rocm_source: str | None = None
     no_root: bool = False
+    rocm: str | None = None
+    driver: str | None = None
+    keep: tuple[str, ...] = ()
+    mirror: str | None = None
+    trust_key: str | None = None
 
 
 @frozen

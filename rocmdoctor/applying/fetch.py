@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rocmdoctor.actions import Fetch, Person
-from rocmdoctor.applying import become, files
+from rocmdoctor.applying import become, files, openpgp
 from rocmdoctor.applying.changes import for_root, keep, look, too_large
 from rocmdoctor.applying.journal import sync_folder
 from rocmdoctor.applying.programs import ProgramError
@@ -44,7 +44,7 @@ def fetch(do: Fetch, timeout: float, person: Person | None, context: Context) ->
     """Brings the file to its place; what undo needs. Raises StepError, StoppedError."""
     for_root(do.path, person)
     former = look(do.path, person, context)
-    if former.sha256 == do.sha256:
+    if do.sha256 and former.sha256 == do.sha256:
         noted = context.backup.exists()
         more = {"backup": str(context.backup.relative_to(context.folder)), "sha256": do.sha256}
         return {"path": former.path, **(more if noted else {"unchanged": True})}
@@ -52,7 +52,7 @@ def fetch(do: Fetch, timeout: float, person: Person | None, context: Context) ->
         raise StepError(too_large(former.path))
     kept = keep(former, context)
     try:
-        size = become.apart(
+        done = become.apart(
             lambda tell: download(do, former.path, tell),
             person=person,
             seconds=timeout,
@@ -76,8 +76,8 @@ def fetch(do: Fetch, timeout: float, person: Person | None, context: Context) ->
         "path": former.path,
         "backup": kept,
         "new": former.kind != "file",
-        "sha256": do.sha256,
-        "size": size,
+        "sha256": done[1],
+        "size": done[0],
     }
 
 
@@ -87,36 +87,61 @@ def part(path: str) -> Path:
     return target.with_name(f".{target.name}.rocmdoctor-part")
 
 
-def download(do: Fetch, path: str, tell: Callable[[str], None]) -> int:
-    """Bytes of the file that is now at the path. Raises FetchError, OSError."""
+def download(do: Fetch, path: str, tell: Callable[[str], None]) -> tuple[int, str]:
+    """Size in bytes and sha256 of the file that is now at the path. Raises FetchError, OSError."""
     if urllib.parse.urlsplit(do.url).scheme not in _SCHEMES:
         raise FetchError(f"{do.url}: an address that begins with one of {', '.join(_SCHEMES)} is wanted")
     aside = part(path)
     files.make_folders(aside.parent)
     resumed = aside.exists()
-    size = _tried(do, aside, tell)
-    found = files.digest(aside)
-    if found != do.sha256 and resumed:
+    _tried(do, aside, tell)
+    wrong = _wrong(do, aside, path)
+    if wrong and resumed:
         # What an earlier try left may be of another file: once more from the beginning.
         aside.unlink()
-        size = _tried(do, aside, tell)
-        found = files.digest(aside)
-    if found != do.sha256:
+        _tried(do, aside, tell)
+        wrong = _wrong(do, aside, path)
+    if wrong:
         aside.unlink()
-        raise FetchError(
-            f"{do.url}: sha256 is {found}, wanted is {do.sha256}: it is not the file that the plan was made for"
-            f" (changed there, or on the way); {path} was left as it is"
-        )
+        raise FetchError(f"{do.url}: {wrong}")
+    if do.key:
+        aside.write_text(openpgp.alone(aside.read_bytes(), do.key), encoding="ascii")
+    done = aside.stat().st_size, files.digest(aside)
     aside.chmod(do.mode)
     aside.replace(path)
     sync_folder(aside.parent)
-    return size
+    return done
 
 
-def _tried(do: Fetch, aside: Path, tell: Callable[[str], None]) -> int:
+def _wrong(do: Fetch, aside: Path, path: str) -> str:
+    """Why what has come is not what is wanted; "" when it is."""
+    if do.key:
+        try:
+            openpgp.alone(aside.read_bytes(), do.key)
+        except openpgp.NoKeyError as error:
+            return _unknown_key(do, str(error))
+        return ""
+    found = files.digest(aside)
+    if found == do.sha256:
+        return ""
+    return (
+        f"sha256 is {found}, wanted is {do.sha256}: it is not the file that the plan was made for"
+        f" (changed there, or on the way); {path} was left as it is"
+    )
+
+
+def _unknown_key(do: Fetch, found: str) -> str:
+    trust = f"; when the vendor says that it is theirs, plan with --trust-key {found[8:48]}"
+    return (
+        f"found {found}, wanted the key {do.key}: what is signed by another key is not taken"
+        f"{trust if found.startswith('the key ') else ''}"
+    )
+
+
+def _tried(do: Fetch, aside: Path, tell: Callable[[str], None]) -> None:
     for number in range(1, TRIES + 1):
         try:
-            return _once(do.url, aside, tell)
+            _once(do.url, aside, tell)
         except FetchError as error:
             if not error.again or number == TRIES:
                 tries = f" ({number} tries)" if number > 1 else ""
@@ -124,6 +149,8 @@ def _tried(do: Fetch, aside: Path, tell: Callable[[str], None]) -> int:
             pause = PAUSE * number * random.uniform(1.0, 1.5)  # noqa: S311 - spreads tries, guards nothing
             tell(f"{error}; tries again in {pause:.0f} s")
             time.sleep(pause)
+        else:
+            return
     raise AssertionError
 
 

@@ -14,6 +14,7 @@ from rocmdoctor.applying.changes import as_owner, for_root, kept, look, wanted
 from rocmdoctor.applying.commands import checked, failed
 from rocmdoctor.applying.fetch import part
 from rocmdoctor.applying.files import Former
+from rocmdoctor.applying.openpgp import fingerprints
 from rocmdoctor.applying.patches import take_patch_back
 from rocmdoctor.applying.programs import Order, ProgramError, run
 from rocmdoctor.applying.simulate import not_agreed
@@ -56,7 +57,7 @@ def restore(do: WriteFile | Fetch, person: Person | None, context: Context, *, f
 
 def _as_written(do: WriteFile | Fetch, former: Former, current: Former) -> bool:
     if isinstance(do, Fetch):
-        return current.sha256 == do.sha256
+        return do.key in fingerprints(current.data) if do.key else current.sha256 == do.sha256
     data = wanted(do, former)
     return current.kind == "absent" if data is None else current.kind == "file" and current.data == data
 

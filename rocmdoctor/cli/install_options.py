@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,34 +11,112 @@ from typing import Any
 
 import click
 
+from rocmdoctor.actions import Request
 from rocmdoctor.cli.options import KNOWN_ARCH
+from rocmdoctor.ops.arguments import FINGERPRINT, URL
+
+
+class Versions(click.ParamType):  # type: ignore[type-arg]
+    """A release such as 6.0.2, the newest of a series such as 6.4 or 6.*, or a set of versions such as >=6.2,<7."""
+
+    name = "version"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text, when it says versions."""
+        from packaging.specifiers import InvalidSpecifier
+
+        from rocmdoctor.planning.wish import versions
+
+        try:
+            versions(str(value))
+        except InvalidSpecifier:
+            self.fail(f"'{value}' says no versions; write 6.0.2, 6.4, 6.* or '>=6.2,<7'", param, ctx)
+        return str(value)
+
+
+class Mirror(click.ParamType):  # type: ignore[type-arg]
+    """The address of a server, without the part that is the same on every mirror."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The address without a slash at its end."""
+        address = str(value).rstrip("/")
+        if not URL.fits(address) or "@" in address:
+            self.fail(f"'{value}' is not {URL.wanted} without a name and a password in it", param, ctx)
+        return address
+
+
+class KeyPrint(click.ParamType):  # type: ignore[type-arg]
+    """The fingerprint of an OpenPGP key, as gpg shows it: with blanks or without."""
+
+    name = "fingerprint"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """40 large hexadecimal digits."""
+        digits = re.sub(r"\s|:", "", str(value)).upper().removeprefix("0X")
+        if not FINGERPRINT.fits(digits):
+            self.fail(f"'{value}' is not {FINGERPRINT.wanted}; shorter ids can be forged", param, ctx)
+        return digits
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the options ask for."""
+    """What the options ask for. `asked` has no targets yet."""
 
-    arch: str | None
-    rocm_source: str | None
-    no_root: bool
+    asked: Request
     content: tuple[Path, ...]
     patience: float
     verbose: int
     no_color: bool
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The options that a plan already made does not take."""
+        return options_of(self.asked)
+
+
+def options_of(request: Request) -> tuple[str, ...]:
+    """A request as words of a command line, without its targets."""
+    words: list[str] = []
+    for option, value in (
+        ("--arch", request.arch),
+        ("--rocm", request.rocm),
+        ("--rocm-source", request.rocm_source),
+        ("--driver", request.driver),
+        *(("--keep", name) for name in request.keep),
+        ("--mirror", request.mirror),
+        ("--trust-key", request.trust_key),
+    ):
+        if value:
+            words += [option, value]
+    return (*words, *(["--no-root"] if request.no_root else []))
+
 
 _OPTIONS = (
     click.option("--arch", type=KNOWN_ARCH, help="The gfx target to build for; default: the discrete GPUs that are here."),
+    click.option("--rocm", type=Versions(), help="The release of ROCm: 6.0.2, 6.4, 6.* or '>=6.2,<7'; default: the newest for this machine."),
     click.option(
-        "--rocm-source", type=click.Choice(["distro"]), default=None,
-        help="Where ROCm comes from. distro: the distribution's own packages, the only source so far.",
+        "--rocm-source", type=click.Choice(["amd", "distro", "pip"]), default=None,
+        help="Where ROCm comes from. amd: AMD's repository, the default on Ubuntu. distro: the distribution's own packages, "
+        "the default on Debian. pip: wheels in the user's home, the default with --no-root.",
     ),
+    click.option(
+        "--driver", type=click.Choice(["auto", "dkms", "kernel"]), default=None,
+        help="The GPUs' driver. dkms: AMD's, built for this kernel. kernel: the kernel's own. auto, the default: AMD's where "
+        "it is known to go with the kernel, the GPUs and ROCm.",
+    ),
+    click.option("--keep", type=click.Choice(["nvidia"]), multiple=True, help="Packages that stay although no such GPU is here."),
+    click.option("--mirror", type=Mirror(), help="A mirror of AMD's repositories: its scheme, host and what stands before their paths."),
+    click.option("--trust-key", type=KeyPrint(), metavar="FPR", help="The fingerprint of the key that signs the repository, where it is not the known one."),
     click.option("--no-root", is_flag=True, help="Plan only what needs no root; the rest is listed for an administrator."),
     click.option("--content", type=click.Path(path_type=Path), multiple=True, help="A folder with recipes/ and checks/ of your own."),
     click.option("--patience", type=click.FloatRange(0.1, 100), default=1.0, help="Stretches the time limits of questions."),
     click.option("-v", "--verbose", count=True, help="Every command and file of every step."),
     click.option("--no-color", is_flag=True, help="Plain text; NO_COLOR does the same."),
 )  # fmt: skip
+_REQUESTED = ("arch", "rocm", "rocm_source", "driver", "keep", "mirror", "trust_key", "no_root")
+_WANTED = ("content", "patience", "verbose", "no_color")
 
 
 def complete_target(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -53,19 +132,10 @@ def planning_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options and hands them over as one `Wanted`."""
 
     @functools.wraps(function)
-    def wrapped(
-        *args: Any,
-        arch: str | None,
-        rocm_source: str | None,
-        no_root: bool,
-        content: tuple[Path, ...],
-        patience: float,
-        verbose: int,
-        no_color: bool,
-        **more: Any,
-    ) -> Any:
-        chosen = Wanted(arch, rocm_source, no_root, content, patience, verbose, no_color)
-        return function(*args, wanted=chosen, **more)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        asked = Request((), **{name: options.pop(name) for name in _REQUESTED})
+        wanted = Wanted(asked, **{name: options.pop(name) for name in _WANTED})
+        return function(*args, wanted=wanted, **options)
 
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)

@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import click
 from rocmdoctor.actions import Plan, Reboot, Request
 from rocmdoctor.applying.encoding import PlanFileError, plan_as_json, plan_from_text, plan_hash
 from rocmdoctor.cli.errors import PlacedError
-from rocmdoctor.cli.install_options import Wanted
+from rocmdoctor.cli.install_options import Wanted, options_of
 from rocmdoctor.cli.planned import Drawn, Kitchen, draw_here, person_of
 from rocmdoctor.cli.terminal import style
 from rocmdoctor.content import own_folders
@@ -70,18 +70,14 @@ def show_plan(
 
 def command_of(request: Request, content: tuple[Path, ...]) -> str:
     """The command line that asks for the same."""
-    words = ["rocmdoctor", "install", *request.targets]
-    if request.arch:
-        words += ["--arch", request.arch]
-    if request.rocm_source:
-        words += ["--rocm-source", request.rocm_source]
+    words = ["rocmdoctor", "install", *request.targets, *options_of(request)]
     for folder in content:
         words += ["--content", str(folder)]
-    return shlex.join([*words, *(["--no-root"] if request.no_root else [])])
+    return shlex.join(words)
 
 
 def _draw(targets: tuple[str, ...], wanted: Wanted, snapshot: Path | None, root: str | None) -> Drawn:
-    request = Request(targets, wanted.arch, wanted.rocm_source, wanted.no_root)
+    request = replace(wanted.asked, targets=targets)
     if snapshot is None and root is None:
         return draw_here(request, wanted.content, wanted.patience)
     kitchen = Kitchen(wanted.content)
@@ -162,10 +158,8 @@ def _is_file(targets: tuple[str, ...]) -> bool:
 
 def _of_file(path: Path, wanted: Wanted) -> Drawn:
     """The plan of a file, as far as this machine is still as it was planned for. Raises RefusedError."""
-    if wanted.arch or wanted.rocm_source or wanted.no_root:
-        raise click.UsageError(
-            f"{path} is a plan already made; --arch, --rocm-source and --no-root belong to 'plan'"
-        )
+    if wanted.given:
+        raise click.UsageError(f"{path} is a plan already made; {' '.join(wanted.given)} belongs to 'plan'")
     try:
         planned = plan_from_text(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:

@@ -192,14 +192,14 @@ class AptKeys(Fact):
         asked: dict[str, Query] = {}
         for path in [*_named_files(ev), *_general_files(ev)]:
             asked[f"stat {path}"] = Stat(path)
-            asked[f"keys {path}"] = Run((*_GPG, path), touches="process", limit=1 << 16)
+            asked[f"keys {path}"] = ask_keys(path)
         return asked
 
     @classmethod
     def parse(cls, ev: Evidence) -> AptKeys:
         return cls(
-            named={path: _key_file(path, ev) for path in _named_files(ev)},
-            general={path: _key_file(path, ev) for path in _general_files(ev)},
+            named={path: read_key_file(path, ev) for path in _named_files(ev)},
+            general={path: read_key_file(path, ev) for path in _general_files(ev)},
         )
 
 
@@ -217,7 +217,13 @@ def _general_files(ev: Evidence) -> list[str]:
     return paths + (["/etc/apt/trusted.gpg"] if ev["old"].ok else [])
 
 
-def _key_file(path: str, ev: Evidence) -> KeyFile:
+def ask_keys(path: str) -> Run:
+    """Which keys a file holds."""
+    return Run((*_GPG, path), touches="process", limit=1 << 16)
+
+
+def read_key_file(path: str, ev: Evidence) -> KeyFile:
+    """The keys of a file, from the answers `stat <path>` and `keys <path>`."""
     seen = ev[f"stat {path}"]
     there = True if seen.ok else False if seen.why == "absent" else None
     ran = ev[f"keys {path}"]
@@ -346,6 +352,7 @@ class RepositoryTable(Table):
     pin_priority: int
     key_url: str
     keyring: str
+    owners: Mapping[str, re.Pattern[str]]
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> RepositoryTable:
@@ -362,6 +369,7 @@ class RepositoryTable(Table):
             pin_priority=data["pin"]["priority"],
             key_url=data["key"]["url"],
             keyring=data["key"]["keyring"],
+            owners={name: re.compile(value) for name, value in data["key"]["owners"].items()},
         )
 
     def vendor(self, source: Source) -> str | None:
@@ -370,6 +378,16 @@ class RepositoryTable(Table):
             if any(source.host == h or source.host.endswith("." + h) for h in hosts):
                 return vendor
         return None
+
+    def signs_for(self, key: Key) -> str | None:
+        """Whose key it is: `amd`, `nvidia` or None."""
+        if key.fingerprint in self.fingerprints:
+            return "amd"
+        return next((vendor for vendor, owner in self.owners.items() if owner.search(key.owner)), None)
+
+    def hosts(self, vendor: str) -> tuple[str, ...]:
+        """The servers of `amd` or `nvidia`."""
+        return self.amd_hosts if vendor == "amd" else self.nvidia_hosts
 
     def kind(self, source: Source) -> str | None:
         """Which of a vendor's repositories it is."""

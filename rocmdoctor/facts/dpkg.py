@@ -15,8 +15,9 @@ _KEEP = (
     r"^(?:(?:Package|Version): .*|Status: (?!install ok installed$).*|Architecture: (?!all$|amd64$).*"
     r"|Maintainer: .*(?:AMD|NVIDIA|nvidia|[Rr][Oo][Cc][Mm]|[Cc]uda).*)"
 )
-# dpkg(1), package states. `config-files` is a removed package whose settings were left behind.
-_GONE = ("not-installed", "config-files")
+# dpkg(1), package states.
+_GONE = "not-installed"
+_SETTINGS = "config-files"
 
 
 @frozen
@@ -37,10 +38,14 @@ class Package:
 
 @frozen
 class Dpkg(Fact):
-    """All packages that are there, whole or not. `updates`: dpkg was stopped before it merged its notes."""
+    """All packages that are there, whole or not. `updates`: dpkg was stopped before it merged its notes.
+
+    `settings`: packages that were removed and whose settings were left behind.
+    """
 
     packages: Mapping[str, Package]
     updates: tuple[str, ...]
+    settings: Mapping[str, Package]
 
     @property
     def unfinished(self) -> tuple[Package, ...]:
@@ -61,15 +66,17 @@ class Dpkg(Fact):
     def parse(cls, ev: Evidence) -> Dpkg:
         if ev["status"].why == "absent":
             raise UnknownError(f"{ev.key('status')}: absent; this system's packages are not dpkg's")
-        found = {}
+        found: dict[str, Package] = {}
+        settings: dict[str, Package] = {}
         for package in _packages(ev.text("status")):
-            name = package.name if package.name not in found else f"{package.name}:{package.arch}"
-            found[name] = package
+            into = settings if package.state == _SETTINGS else found
+            name = package.name if package.name not in into else f"{package.name}:{package.arch}"
+            into[name] = package
         if not found:
             raise UnknownError(f"{ev.key('status')}: names no package")
         # apt-pkg/deb/debsystem.cc: only names that are digits alone count as unfinished business.
         names = ev["updates"].text.split() if ev["updates"].ok else []
-        return cls(packages=found, updates=tuple(n for n in names if n.isdigit()))
+        return cls(found, tuple(n for n in names if n.isdigit()), settings)
 
 
 def _packages(text: str) -> Iterator[Package]:
@@ -79,7 +86,7 @@ def _packages(text: str) -> Iterator[Package]:
         if name == "Package":
             if values.get("Package"):
                 package = _package(values)
-                if package.state not in _GONE:
+                if package.state != _GONE:
                     yield package
             values = {}
         values[name] = value.strip()
@@ -112,6 +119,7 @@ class PackageTable(Table):
     cuda: re.Pattern[str]
     newer: re.Pattern[str]
     amd_version: re.Pattern[str]
+    amd_names: re.Pattern[str]
     amd_maintainer: re.Pattern[str]
     competing: tuple[str, ...]
     runtime: tuple[str, ...]
@@ -126,6 +134,7 @@ class PackageTable(Table):
             cuda=names["cuda"],
             newer=names["newer"],
             amd_version=re.compile(data["origin"]["amd_version"]),
+            amd_names=re.compile(data["origin"]["amd_names"]),
             amd_maintainer=re.compile(data["origin"]["amd_maintainer"]),
             competing=tuple(data["distribution"]["competing"]),
             runtime=tuple(data["distribution"]["runtime"]),
@@ -133,7 +142,11 @@ class PackageTable(Table):
 
     def origin(self, package: Package) -> str:
         """`amd` or `distribution`."""
-        vendor = self.newer.match(package.name) or self.amd_version.search(package.version)
+        vendor = (
+            self.newer.match(package.name)
+            or self.amd_names.fullmatch(package.name)
+            or self.amd_version.search(package.version)
+        )
         return "amd" if vendor or self.amd_maintainer.search(package.maintainer) else "distribution"
 
     def release(self, package: Package) -> str | None:
@@ -142,11 +155,18 @@ class PackageTable(Table):
         Source: ROCm/ROCm repository layout; 60204 is 6.2.4.
         """
         match = self.amd_version.search(package.version)
-        if match:
+        if match and match.group("code"):
             code = int(match.group("code"))
             return f"{code // 10000}.{code // 100 % 100}.{code % 100}"
         match = self.newer.match(package.name) and re.match(r"(?:\d+:)?(\d+\.\d+(?:\.\d+)?)", package.version)
         return match.group(1) if match else None
+
+
+    def driver_release(self, package: Package) -> str | None:
+        """The release of AMD's driver by the driver's own numbers: 30300300 is 30.30.3."""
+        match = self.amd_version.search(package.version)
+        code = match.group("driver") if match else None
+        return ".".join(str(int(code[n : n + 2])) for n in (0, 2, 4)) if code else None
 
 
 @frozen

@@ -141,7 +141,8 @@ def install(
     if not missing:
         return
     extra = _extra(missing, recommends=recommends)
-    said = predicted(ground.answer(question(*extra, "install", *missing)))
+    # apt answers for the machine as it is: what this plan removes before counts there as installed.
+    said = None if ground.leaving else predicted(ground.answer(question(*extra, "install", *missing)))
     # A name that another package provides is no package of its own, and is there all the same.
     if said and said.nothing and not said.unfinished:
         return
@@ -201,13 +202,20 @@ def _asks_repair(_ground: Ground) -> Iterator[Query]:
 def repair(ground: Ground) -> Iterator[Action]:
     """Finish what dpkg has begun, then let apt mend dependencies that are not met.
 
-    Nothing is planned when no package is half done and apt finds none that lacks what it depends on. Where apt cannot
-    be asked, dpkg's own records decide. A system whose packages are not dpkg's is a refusal.
+    Nothing is planned when no package is half done and apt finds none that lacks what it depends on, nor when a step of
+    the same plan did it before. Where apt cannot be asked, dpkg's own records decide. A system whose packages are not
+    dpkg's is a refusal.
     """
+    if ground.mended:
+        return
+    ground.mended = True
     unfinished = ground.unfinished()
     begun = bool(unfinished or ground.known.get(Dpkg).updates)
     said = predicted(ground.answer(_FIX))
     ground.claim("dependencies", "unknown" if said is None else "met" if said.nothing else "not met")
+    if ground.leaving:
+        # What apt says counts for before that; removals that follow mend dependencies themselves.
+        said = Prediction((), (), 0, 0, 0, 0)
     if begun:
         names = (
             f": {', '.join(unfinished[:5])}{' and more' if len(unfinished) > 5 else ''}" if unfinished else ""
@@ -237,4 +245,20 @@ def repair(ground: Ground) -> Iterator[Action]:
             download=said.download if said else 0,
             disk=said.disk if said else 0,
             seconds=_seconds(said.disk if said else 0),
+        )
+
+
+# ---------------------------------------------------------------- check
+
+
+@operation("apt.check")
+def check(ground: Ground) -> Iterator[Action]:
+    """Let apt say whether the dependencies of all packages are met, where steps before this one remove some."""
+    if ground.leaving:
+        yield Action(
+            do=Exec(argv=("apt-get", "-q", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", "check"), env=ENV),
+            says="check that the dependencies of all packages are met",
+            undo=Undo("nothing", "asking changes nothing"),
+            timeout=900.0,
+            seconds=3.0,
         )

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from rocmdoctor.actions import Action, Fetch, Undo, WriteFile
-from rocmdoctor.facts.apt import AptSources, Source
+from rocmdoctor.facts.apt import AptKeys, AptSources, Source
+from rocmdoctor.facts.base import UnknownError
 from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Query
 from rocmdoctor.ops.apt import refresh
@@ -95,11 +96,11 @@ def repository(  # noqa: PLR0913 - the keys of a step
 ) -> Iterator[Action]:
     """Let apt take packages from a repository, signed by the key of this fingerprint and no other.
 
-    The key, armored, is text in `key`, or comes from `key_url` with `key_sha256`. apt itself holds the signature to the
-    fingerprint. `replaces` are files of sources that are removed first. Nothing is planned where another file names the
+    The key, armored, is text in `key`, or comes from `key_url`: then it must have the fingerprint, and the file the
+    `key_sha256` where that is given. apt itself holds the signature to the fingerprint. `replaces` are files of sources that are removed first. Nothing is planned where another file names the
     repository with a key; where one names it without, that is a refusal, because apt would stop at two that differ.
     """
-    _check_key(key_url, key_sha256, key)
+    _check_key(key_url, key)
     wanted = _Wanted(
         id, uri.rstrip("/") if suite != "./" else uri, suite, tuple(components), arch, fingerprint
     )
@@ -117,22 +118,24 @@ def repository(  # noqa: PLR0913 - the keys of a step
     yield refresh()
 
 
-def _check_key(url: str | None, sha256: str | None, key: str) -> None:
+def _check_key(url: str | None, key: str) -> None:
     if bool(url) == bool(key):
         raise BadArgumentError("key", key or url or "", "either a key's text or a key_url, and not both")
-    if url and not sha256:
-        raise BadArgumentError("key_sha256", "", "the sha256 of what key_url gives")
     if key and not key.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----"):
         raise BadArgumentError("key", key[:40], "an armored public key")
 
 
 def _key(ground: Ground, wanted: _Wanted, url: str | None, sha256: str | None, key: str) -> Iterator[Action]:
-    if holds(ground, wanted.keyring, sha256 or sha256_of(key)):
+    if (
+        _kept(ground, wanted)
+        if url and not sha256
+        else holds(ground, wanted.keyring, sha256 or sha256_of(key))
+    ):
         return
     says = f"keep the key {wanted.fingerprint} in {wanted.keyring}"
     if url:
         yield Action(
-            do=Fetch(url, wanted.keyring, sha256 or ""),
+            do=Fetch(url, wanted.keyring, sha256 or "", key="" if sha256 else wanted.fingerprint),
             says=f"{says}, from {url}",
             undo=Undo("restore"),
             network=not url.startswith("file://"),
@@ -143,11 +146,27 @@ def _key(ground: Ground, wanted: _Wanted, url: str | None, sha256: str | None, k
         yield _file(wanted.keyring, key, says)
 
 
+def _kept(ground: Ground, wanted: _Wanted) -> bool:
+    """The file is there and holds the key, as far as gpg was asked, which has not expired."""
+    try:
+        if ground.digest(wanted.keyring) is None:
+            return False
+    except UnknownError:
+        return False
+    known = ground.maybe(AptKeys)
+    file = known.named.get(wanted.keyring) if known else None
+    if file is None or file.keys is None:
+        return True
+    whole = any(k.fingerprint == wanted.fingerprint and k.validity not in ("e", "r") for k in file.keys)
+    ground.claim(f"key in {wanted.keyring}", "good" if whole else "another one, expired or revoked")
+    return whole
+
+
 def _elsewhere(ground: Ground, wanted: _Wanted, replaces: list[str]) -> Source | None:
     """The same repository in another file, with a key. Raises ForbiddenError for one without."""
     found = None
     for source in ground.known.get(AptSources).sources:
-        if source.place in (wanted.file, *replaces):
+        if source.place in (wanted.file, *replaces) or source in ground.dropped:
             continue
         if (source.uri.rstrip("/"), source.suite) == (wanted.uri.rstrip("/"), wanted.suite):
             whole = set(wanted.components) <= set(source.components)

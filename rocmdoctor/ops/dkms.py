@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rocmdoctor.actions import Action, Exec, Undo
 from rocmdoctor.facts.dkms import MODULE, TREE, Dkms, DkmsVersion
-from rocmdoctor.facts.dpkg import Dpkg
+from rocmdoctor.facts.dpkg import Dpkg, PackageTable
 from rocmdoctor.model import List, Query
 from rocmdoctor.ops.arguments import Name
 from rocmdoctor.ops.ground import Ground
@@ -24,9 +24,9 @@ def clean(ground: Ground, *, modules: list[Name], unowned: bool = False) -> Iter
     """Move DKMS trees aside that have no source any more.
 
     dkms cannot remove such a tree itself ("Manual intervention is required"), and its older releases stop there before
-    they build anything for a new kernel. With `unowned` whole versions of the GPU driver are removed too where no package
-    `<module>-dkms` is installed. Modules that were copied among a kernel's own stay there. DKMS' folder has to be
-    readable; else that is a refusal.
+    they build anything for a new kernel. With `unowned` whole versions of the GPU driver are removed too that no installed
+    package `<module>-dkms` has brought. Modules that were copied among a kernel's own stay there. DKMS' folder has to
+    be readable; else that is a refusal.
     """
     dkms = ground.known.get(Dkms)
     stale: list[tuple[str, str, DkmsVersion | None]] = [
@@ -39,19 +39,38 @@ def clean(ground: Ground, *, modules: list[Name], unowned: bool = False) -> Iter
         mine = [(version, seen) for name, version, seen in stale if name == module]
         ground.claim(f"DKMS trees of {module} without a source", ", ".join(v for v, _ in mine) or "none")
         for version, seen in mine:
-            yield from _move(ground, module, version, seen)
-        if unowned and module == MODULE and not _owned(ground, module):
-            yield from (_remove(module, v) for v in dkms.versions if not v.stale)
+            if f"{TREE}/{module}/{version}" not in ground.cleared:
+                yield from _move(ground, module, version, seen)
+        if unowned and module == MODULE:
+            owned = _owned(ground, module)
+            for seen in dkms.versions:
+                if not seen.stale and seen.version != owned:
+                    yield from _out(ground, module, seen)
 
 
-def _owned(ground: Ground, module: str) -> bool:
+def _out(ground: Ground, module: str, version: DkmsVersion) -> Iterator[Action]:
+    if ground.package("dkms") is not None:
+        yield _remove(module, version)
+    else:
+        yield from _move(ground, module, version.version, version)
+
+
+def _owned(ground: Ground, module: str) -> str | None:
+    """The version that a package has brought, as DKMS calls it: without epoch and without the release's code."""
     package = ground.known.get(Dpkg).packages.get(f"{module}-dkms")
     ground.claim(f"package {module}-dkms", package.version if package else "absent")
-    return package is not None
+    if package is None:
+        return None
+    plain = package.version.partition(":")[2] or package.version
+    found = ground.known.get(PackageTable).amd_version.search(plain)
+    if found is None:
+        return plain
+    return plain[: found.start()] + "-" + found.group().partition("-")[2]
 
 
 def _move(ground: Ground, module: str, version: str, seen: DkmsVersion | None) -> Iterator[Action]:
     target = _free(ground, f"{module}-{version}")
+    ground.cleared.add(f"{TREE}/{module}/{version}")
     yield Action(
         do=Exec(("install", "-d", "-m", "0755", ASIDE)),
         says=f"make the folder {ASIDE}",
@@ -67,10 +86,13 @@ def _move(ground: Ground, module: str, version: str, seen: DkmsVersion | None) -
 
 
 def _moved(source: str, target: str) -> Action:
+    # dkms deletes a module's folder with the last version in it.
+    folder = source.rpartition("/")[0]
+    back = (("install", "-d", "-m", "0755", folder), ("mv", "-T", "--", target, source))
     return Action(
         do=Exec(("mv", "-T", "--", source, target), creates=target),
         says=f"move {source} to {target}",
-        undo=Undo("commands", "moves it back", (("mv", "-T", "--", target, source),)),
+        undo=Undo("commands", "moves it back", back),
         seconds=1.0,
     )
 

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import TypeVar
 
-from rocmdoctor.actions import Person
+from rocmdoctor.actions import Choice, Person
 from rocmdoctor.asking import keys
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.access import Groups
+from rocmdoctor.facts.apt import Source
 from rocmdoctor.facts.base import UnknownError
 from rocmdoctor.facts.dpkg import Dpkg
 from rocmdoctor.model import NOT_ASKED, Answer, Query, Run, Stat
@@ -35,7 +36,13 @@ def block_question(path: str) -> Query:
 
 
 class Ground:
-    """What operations plan from. `person` is for whom; `claims` collects what was looked at."""
+    """What operations plan from. `person` is for whom; `claims` collects what was looked at.
+
+    `wanted` are the releases that the same plan chooses, by recipe, and `keep` the vendors whose packages were asked to
+    stay. Of the steps before this one, `leaving` collects the packages that they remove, `dropped` the repositories that
+    they take out of apt, `cleared` the paths that they move away, and `mended` is whether they let dpkg and apt finish
+    what those had begun. `notes` are what the user should know besides.
+    """
 
     def __init__(
         self, known: Known, answers: Mapping[str, Answer], person: Person, gfx: tuple[str, ...] = ()
@@ -44,6 +51,13 @@ class Ground:
         self.person = person
         self.gfx = gfx
         self.claims: dict[str, str] = {}
+        self.wanted: Mapping[str, Choice] = {}
+        self.keep: tuple[str, ...] = ()
+        self.leaving: set[str] = set()
+        self.dropped: set[Source] = set()
+        self.cleared: set[str] = set()
+        self.mended = False
+        self.notes: list[str] = []
         self._answers = answers
 
     def claim(self, name: str, value: str) -> None:
@@ -59,20 +73,25 @@ class Ground:
         return self.known.maybe(kind)
 
     def package(self, name: str) -> str | None:
-        """The version of an installed package, None when it is not (wholly) installed. Raises UnknownError."""
+        """The version of an installed package, None when it is not (wholly) installed or leaves. Raises UnknownError."""
         plain = name.partition("=")[0].partition(":")[0]
         package = self.known.get(Dpkg).packages.get(plain)
         version = package.version if package is not None and package.whole else None
         state = "absent" if package is None else package.version if package.whole else package.state
         self.claim(f"package {plain}", state)
-        return version
+        return None if plain in self.leaving else version
 
     def unfinished(self) -> tuple[str, ...]:
         """Packages that dpkg has begun and not finished. Raises UnknownError."""
         dpkg = self.known.get(Dpkg)
-        names = tuple(p.name for p in dpkg.unfinished)
+        names = tuple(p.name for p in dpkg.unfinished if p.name not in self.leaving)
         self.claim("packages that dpkg has not finished", ", ".join(names) or "none")
         return names
+
+    def note(self, text: str) -> None:
+        """Says something beside the plan, once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def in_group(self, name: str) -> bool | None:
         """The person stands in the group's line of /etc/group; None when the group does not exist. Raises UnknownError."""

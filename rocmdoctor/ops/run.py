@@ -68,13 +68,14 @@ def run(  # noqa: PLR0913 - the keys of a step
 
 
 @operation("reboot")
-def reboot(_ground: Ground, *, why: str) -> Iterator[Action]:
+def reboot(_ground: Ground, *, why: str, can_wait: bool = False) -> Iterator[Action]:
     """Start the machine anew; `why` completes "so that ..." for the user.
 
-    It is always planned: the step's `skip_if` or `cures` says when it is not needed.
+    It is always planned: the step's `skip_if` or `cures` says when it is not needed. With `can_wait` no later step needs
+    it, and one reboot at the plan's end serves for all of these.
     """
     yield Action(
-        do=Reboot(why),
+        do=Reboot(why, can_wait=can_wait),
         says=f"reboot, so that {why}",
         undo=Undo("nothing", "a reboot leaves nothing behind"),
         timeout=1800.0,

@@ -8,15 +8,19 @@ from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.access import DeviceNodes, DeviceRules, Udev
 from rocmdoctor.facts.base import UnknownError
 from rocmdoctor.facts.boot import Booted
+from rocmdoctor.facts.dkms import Dkms
 from rocmdoctor.facts.dpkg import Dpkg
+from rocmdoctor.facts.driver import AmdgpuModule, KernelTrees
 from rocmdoctor.facts.gpus import Gpus, GpuTable
 from rocmdoctor.facts.hip import Compilers, CxxHeaders, Looked
 from rocmdoctor.facts.own import OWN_RULES, OwnExports
 from rocmdoctor.facts.pci import PciDisplays
+from rocmdoctor.facts.ranges import DriverTable
 from rocmdoctor.facts.rocm import RocmFolders, RocmInstalls
 from rocmdoctor.facts.shell import Environment, ShellFiles
-from rocmdoctor.facts.system import Inside, Kernel
+from rocmdoctor.facts.system import Inside, Kernel, OsRelease
 from rocmdoctor.frozen import frozen
+from rocmdoctor.ops.dkms_ready import locked_boot
 
 
 @frozen
@@ -29,6 +33,13 @@ class Trait:
 
 def _packaged_kernel(known: Known) -> bool:
     return f"linux-image-{known.get(Kernel).release}" in known.get(Dpkg).packages
+
+
+def _apt(known: Known) -> bool:
+    system = known.maybe(OsRelease)
+    if known.maybe(Dpkg) is None and system is not None and "debian" not in system.family:
+        return False
+    return bool(known.get(Dpkg).packages)
 
 
 def _amd_rocm(known: Known) -> bool:
@@ -44,6 +55,29 @@ def _closed_nodes(known: Known) -> bool:
     nodes = known.get(DeviceNodes)
     there = [n for n in (nodes.kfd, *nodes.renders.values()) if n is not None]
     return any(n.group != "render" or n.mode & 0o060 != 0o060 for n in there)
+
+
+def _without_amdgpu(known: Known) -> bool:
+    tree = known.get(KernelTrees).current
+    if tree is None:
+        raise UnknownError("the modules of the running kernel could not be listed")
+    return not (tree.has_module or known.get(AmdgpuModule).loaded)
+
+
+def _buildable(known: Known) -> bool:
+    trees = known.maybe(KernelTrees)
+    tree = trees.current if trees else None
+    return bool(tree and tree.headers) or _packaged_kernel(known)
+
+
+def _dkms_serves(known: Known) -> bool:
+    """AMD's driver is built for the running kernel and is the one that runs."""
+    return known.get(AmdgpuModule).dkms and known.get(Dkms).serving(known.get(Kernel).release) is not None
+
+
+def _apu_alone(known: Known) -> bool:
+    gpus, table = known.get(Gpus).capable, known.get(DriverTable)
+    return bool(gpus) and all(g.integrated and g.gfx in table.inbox for g in gpus)
 
 
 def _foreign_rules(known: Known) -> bool:
@@ -105,7 +139,7 @@ TRAITS: Mapping[str, Trait] = {
     "nvcc": Trait("NVIDIA's compiler nvcc", lambda k: k.get(Compilers).nvcc is not None),
     "container": Trait("a container around it", lambda k: k.get(Inside).container is not None),
     "wsl": Trait("Windows around it", lambda k: k.get(Inside).wsl),
-    "apt": Trait("packages of dpkg and apt", lambda k: bool(k.get(Dpkg).packages)),
+    "apt": Trait("packages of dpkg and apt", _apt),
     "systemd": Trait("systemd as its first process", lambda k: k.get(Booted).systemd),
     "grub": Trait("GRUB as its boot loader", lambda k: k.get(Booted).grub),
     "udev": Trait("a running udev", lambda k: k.get(Udev).running),
@@ -118,6 +152,14 @@ TRAITS: Mapping[str, Trait] = {
     "rocm-off-path": Trait("a ROCm whose programs are not on PATH", _off_path),
     "device-choice": Trait("variables of the user's that already choose among GPUs", _chooses_devices),
     "packaged-kernel": Trait("a running kernel from a package", _packaged_kernel),
+    "buildable-kernel": Trait("headers of the running kernel, or a package of it that has some", _buildable),
+    "kernel-without-amdgpu": Trait("a running kernel that lacks the amdgpu module", _without_amdgpu),
+    "dkms-driver": Trait("AMD's DKMS driver at work for the running kernel", _dkms_serves),
+    "locked-boot": Trait("Secure Boot and no enrolled key for modules of its own", locked_boot),
+    "apu-alone": Trait("none but GPUs of processors that want the kernel's own driver", _apu_alone),
+    "mixed-gpus": Trait(
+        "discrete AMD GPUs of several targets", lambda k: len({g.gfx for g in k.get(Gpus).discrete}) > 1
+    ),
 }
 
 

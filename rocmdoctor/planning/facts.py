@@ -25,6 +25,7 @@ def facts_of(ground: Ground, rocm: str | None) -> dict[str, str]:
         "user": ground.person.name,
         "home": ground.person.home,
         "codename": system.codename if system else None,
+        "system": f"{system.id}{system.version.replace('.', '')}" if system else None,
     }
     return {name: text for name, text in found.items() if text}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rocmdoctor.actions import Action, Choice, Exec, Plan, Reboot, Request
 from rocmdoctor.asking import distinct
+from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.base import UnknownError
 from rocmdoctor.facts.system import Kernel, OsRelease
 from rocmdoctor.frozen import frozen
@@ -16,13 +17,16 @@ from rocmdoctor.ops.arguments import BadArgumentError
 from rocmdoctor.ops.ground import ForbiddenError, Ground
 from rocmdoctor.ops.registry import Operation
 from rocmdoctor.planning.binding import bind
-from rocmdoctor.planning.choose import choose
+from rocmdoctor.planning.choose import Chosen, choose, words
+from rocmdoctor.planning.elsewhere import elsewhere
 from rocmdoctor.planning.facts import facts_of
 from rocmdoctor.planning.fits import misfit
+from rocmdoctor.planning.here import plain, source_here, version_here
 from rocmdoctor.planning.order import NoSuchTargetError, steps, wanted
 from rocmdoctor.planning.refusal import Refusal, RefusedError
 from rocmdoctor.planning.targets import targets
-from rocmdoctor.recipe import Recipe, Recipes, Release, Step, UnknownNameError, names_of, substitute
+from rocmdoctor.planning.wish import ROCM, wishes
+from rocmdoctor.recipe import Recipe, Recipes, Step, UnknownNameError, names_of, substitute
 
 
 @frozen
@@ -64,22 +68,24 @@ def outline(request: Request, book: Cookbook, ground: Ground, verdicts: Mapping[
     """The steps that this machine calls for. Raises RefusedError and NoSuchTargetError."""
     chosen = _chosen(request, book)
     found = targets(request.arch, ground.known)
-    ground = _at(ground, found.gfx)
-    choice: dict[str, Choice] = {}
+    ground = _at(ground, found.gfx, request)
     bound: list[Bound] = []
     left: dict[str, str] = {}
-    for recipe in chosen:
-        why = misfit(recipe.fits, ground.known, found.gfx)
-        if why and len(chosen) > 1 and recipe.id not in request.targets:
-            left[recipe.id] = why
-            continue
-        if why:
-            raise RefusedError(
-                Refusal("misfit", f"{recipe.id}: {why}", "Choose another target.", recipe.path)
-            )
-        _one_recipe(recipe, request, book, ground, verdicts, choice, bound, left)
-    verify = dict.fromkeys(name for recipe in chosen if recipe.id not in left for name in recipe.verify)
-    return Outline(request, found.gfx, choice, tuple(bound), left, found.notes, tuple(verify))
+    meant = [recipe for recipe in chosen if _is_meant(recipe, request, ground, left, alone=len(chosen) == 1)]
+    if not meant:
+        whole = "; ".join(f"{name}: {why}" for name, why in left.items())
+        raise RefusedError(
+            Refusal("misfit", f"nothing of it is for this machine: {whole}", "Choose another target.")
+        )
+    taken = choose(meant, ground.known, ground.gfx, request)
+    ground.wanted = {name: item.choice for name, item in taken.items()}
+    for name, item in ground.wanted.items():
+        ground.claim(f"release of {name}", f"{item.version} {item.source}".strip())
+    for recipe in meant:
+        _one_recipe(recipe, request, book, ground, verdicts, taken, bound, left)
+    verify = dict.fromkeys(name for recipe in meant for name in _verify(recipe, taken.get(recipe.id)))
+    notes = (*found.notes, *ground.notes, *_notes(taken, request, ground.known))
+    return Outline(request, found.gfx, ground.wanted, tuple(bound), left, notes, tuple(verify))
 
 
 def _chosen(request: Request, book: Cookbook) -> list[Recipe]:
@@ -93,8 +99,38 @@ def foretold(request: Request, book: Cookbook) -> list[Query]:
     return distinct(query for operation in called for query in operation.foretold)
 
 
-def _at(ground: Ground, gfx: tuple[str, ...]) -> Ground:
+def _is_meant(recipe: Recipe, request: Request, ground: Ground, left: dict[str, str], *, alone: bool) -> bool:
+    """Whether a recipe is for this machine. Raises RefusedError where it was named and is not."""
+    why = misfit(recipe.fits, ground.known, ground.gfx)
+    other = None if why else elsewhere(recipe, ground.known, ground.gfx, request)
+    why = why or other
+    if why and not alone and recipe.id not in request.targets and not (other and wishes(request)):
+        left[recipe.id] = why
+        ground.note(f"{recipe.id} is left out: {why}")
+    elif why:
+        raise RefusedError(Refusal("misfit", f"{recipe.id}: {why}", "Choose another target.", recipe.path))
+    return why is None
+
+
+def _verify(recipe: Recipe, taken: Chosen | None) -> tuple[str, ...]:
+    own = taken.release.verify if taken else None
+    return recipe.verify if own is None else own
+
+
+def _notes(taken: Mapping[str, Chosen], request: Request, known: Known) -> Iterable[str]:
+    """What was taken though one would have expected something else."""
+    for name, item in taken.items():
+        if item.because and not (item.release.source == "kernel" and request.driver == "kernel"):
+            yield f"{name} is {words(item.choice.version, item.choice.source)}: {item.because}"
+    here = version_here(ROCM, known) if source_here(known) == "amd" else None
+    wanted = taken[ROCM].release if ROCM in taken else None
+    if here and wanted and wanted.source == "amd" and wanted.version != here and not request.rocm:
+        yield f"ROCm {here} of AMD's is here, and {wanted.version} takes its place; --rocm {here} keeps it"
+
+
+def _at(ground: Ground, gfx: tuple[str, ...], request: Request) -> Ground:
     ground.gfx = gfx
+    ground.keep = request.keep
     ground.claim("gfx targets", ", ".join(gfx))
     system, kernel = ground.maybe(OsRelease), ground.maybe(Kernel)
     ground.claim("system", f"{system.id} {system.version}" if system else "unknown")
@@ -108,17 +144,16 @@ def _one_recipe(
     book: Cookbook,
     ground: Ground,
     verdicts: Mapping[str, Verdict],
-    choice: dict[str, Choice],
+    taken: Mapping[str, Chosen],
     bound: list[Bound],
     left: dict[str, str],
 ) -> None:
-    release: Release | None = None
-    if recipe.releases:
-        release, choice[recipe.id] = choose(recipe, ground.known, ground.gfx, request.rocm_source)
-    rocm = choice["rocm"].version if "rocm" in choice else None
-    names = names_of(recipe, release, facts_of(ground, rocm))
+    mine = taken.get(recipe.id)
+    release = mine.release if mine else None
+    rocm = _rocm(taken, ground)
+    names = names_of(recipe, release, facts_of(ground, rocm), _given(request, mine, taken))
     for step in steps(recipe):
-        why = _not_called_for(step, ground, verdicts, rocm)
+        why = _elsewhere(step, mine) or _not_called_for(step, ground, verdicts, rocm)
         if why is None:
             try:
                 bound.append(_bind(recipe, step, book.operations[step.uses], names))
@@ -126,6 +161,33 @@ def _one_recipe(
                 why = f"${{{error}}} cannot be told on this machine"
         if why is not None:
             left[f"{recipe.id}.{step.id}"] = why
+
+
+def _given(request: Request, mine: Chosen | None, taken: Mapping[str, Chosen]) -> dict[str, str]:
+    """Variables of recipes that the wish stands in for.
+
+    A key that was trusted for a release whose key nobody knows is not that of the others, but for a mirror of them all.
+    """
+    alone = not request.mirror and any(item.release.untrusted for item in taken.values())
+    other = alone and mine is not None and not mine.release.untrusted
+    asked = {"mirror": request.mirror, "key": None if other else request.trust_key}
+    return {name: value for name, value in asked.items() if value}
+
+
+def _rocm(taken: Mapping[str, Chosen], ground: Ground) -> str | None:
+    """The release of ROCm that will be here; None where none is planned."""
+    if ROCM not in taken:
+        return None
+    version = taken[ROCM].release.version
+    return version if plain(version) else version_here(ROCM, ground.known) or version
+
+
+def _elsewhere(step: Step, mine: Chosen | None) -> str | None:
+    if not step.source or (mine is not None and mine.release.source in step.source):
+        return None
+    here = words(mine.choice.version, mine.choice.source) if mine else "none"
+    because = f" ({mine.because})" if mine and mine.because else ""
+    return f"it is for releases from {', '.join(step.source)}, and the chosen one is {here}{because}"
 
 
 def _bind(recipe: Recipe, step: Step, operation: Operation, names: Mapping[str, Any]) -> Bound:
@@ -158,21 +220,34 @@ def _not_called_for(
 def questions(drawn: Outline, ground: Ground) -> list[Query]:
     """What the operations must know about the machine before they can be planned."""
     asked: list[Query] = []
+    _tell(drawn, ground)
     for item in drawn.bound:
         if item.operation.asks is not None:
             asked += item.operation.asks(ground, **item.arguments)
     return distinct(asked)
 
 
+def _tell(drawn: Outline, ground: Ground) -> None:
+    """What operations may know of the plan that they are part of."""
+    ground.wanted, ground.keep = drawn.choice, drawn.request.keep
+    ground.leaving.clear()
+
+
 def fill(drawn: Outline, ground: Ground) -> Plan:
     """The plan, once the questions are answered. Raises RefusedError."""
+    _tell(drawn, ground)
     actions: list[Action] = []
     for item in drawn.bound:
         try:
             made = list(item.operation.function(ground, **item.arguments))
         except ForbiddenError as error:
             raise RefusedError(
-                Refusal("forbidden", f"{item.id}: {error}", "Choose another target.", item.step.place)
+                Refusal(
+                    "forbidden",
+                    f"{item.id}: {error}",
+                    getattr(error, "instead", "") or "Choose another target.",
+                    item.step.place,
+                )
             ) from error
         except UnknownError as error:
             raise RefusedError(
@@ -195,7 +270,7 @@ def fill(drawn: Outline, ground: Ground) -> Plan:
         actions=tuple(_one_reboot_last(_without_repeats(actions))),
         claims=dict(sorted(ground.claims.items())),
         left_out=drawn.left_out,
-        notes=drawn.notes,
+        notes=tuple(dict.fromkeys((*drawn.notes, *ground.notes))),
         verify=drawn.verify,
     )
 

@@ -12,6 +12,7 @@ from rocmdoctor.recipe.names import FACTS, BadNameError, UnknownNameError, names
 from rocmdoctor.recipe.together import together
 from rocmdoctor.recipe.values import (
     BadRecipeError,
+    Exemption,
     Fits,
     Place,
     Problem,
@@ -27,6 +28,7 @@ __all__ = [
     "FACTS",
     "BadNameError",
     "BadRecipeError",
+    "Exemption",
     "Fits",
     "Place",
     "Problem",

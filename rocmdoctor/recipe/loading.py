@@ -9,7 +9,18 @@ from rocmdoctor.recipe.arguments import Taking
 from rocmdoctor.recipe.models import FitsModel, RecipeModel, ReleaseModel, StackModel, StepModel
 from rocmdoctor.recipe.page import Page, dotted, read
 from rocmdoctor.recipe.shape import shaped
-from rocmdoctor.recipe.values import BadRecipeError, Fits, Place, Problem, Recipe, Release, Stack, Step, Words
+from rocmdoctor.recipe.values import (
+    BadRecipeError,
+    Exemption,
+    Fits,
+    Place,
+    Problem,
+    Recipe,
+    Release,
+    Stack,
+    Step,
+    Words,
+)
 
 
 def recipe(text: str, file: str, known: meaning.Known) -> Recipe:
@@ -84,6 +95,11 @@ def _release(model: ReleaseModel) -> Release:
         url=model.url,
         sha256=model.sha256,
         commit=model.commit,
+        prefers=dict(model.prefers),
+        but=tuple(Exemption(item.why, _fits(item)) for item in model.but),
+        why=model.why,
+        untrusted=model.untrusted,
+        verify=None if model.verify is None else tuple(model.verify),
     )
 
 
@@ -98,5 +114,6 @@ def _step(model: StepModel, page: Page, number: int, known: meaning.Known) -> St
         fits=_fits(model.fits),
         skip_if=model.skip_if,
         cures=tuple(model.cures),
+        source=tuple(model.source),
         place=str(page.value(("steps", number))),
     )

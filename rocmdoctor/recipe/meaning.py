@@ -123,6 +123,12 @@ def _releases(page: Page, data: Mapping[str, Any]) -> Iterator[Problem]:
             said = f"the release {name[0]!r}{f' from {name[1]!r}' if name[1] else ''} stands in line {line} already"
             yield page.problem((*path, "version"), said)
         seen.setdefault(name, number)
+    sources = {source for _, source in seen if source}
+    for number, step in mappings(data.get("steps")):
+        for place, wanted in entries(step.get("source")):
+            if wanted not in sources:
+                said = f"no release comes from {wanted[:60]!r}{near(wanted, sources)}"
+                yield page.problem(("steps", number, "source", place), said)
 
 
 def _all_vars(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -198,12 +204,16 @@ def _fits(data: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
     for key in ("releases", "steps"):
         for number, item in mappings(data.get(key)):
             yield (key, number, "fits"), mapping(item.get("fits"))
+            for place, exempt in mappings(item.get("but")):
+                yield (key, number, "but", place), exempt
 
 
 def _unknown_checks(page: Page, data: Mapping[str, Any], checks: Collection[str] | None) -> Iterator[Problem]:
     if checks is None:
         return
     named: list[tuple[Path, object]] = [(("verify", n), name) for n, name in entries(data.get("verify"))]
+    for number, release in mappings(data.get("releases")):
+        named += [(("releases", number, "verify", n), name) for n, name in entries(release.get("verify"))]
     for number, step in mappings(data.get("steps")):
         named.append((("steps", number, "skip_if"), step.get("skip_if")))
         named += [(("steps", number, "cures", n), name) for n, name in entries(step.get("cures"))]

@@ -134,6 +134,12 @@ class FitsModel(_Model):
     lacks: list[Id] = Field(default=[], description="Traits that the machine does not have.")
 
 
+class ExemptionModel(FitsModel):
+    """Machines that a version is not for though it fits them; every key that stands here must hold, none means all."""
+
+    why: Line = Field(description="Why it is not for them; it is said as it stands here.")
+
+
 class ReleaseModel(_Model):
     """One version. The first that fits is taken, so the newest stands first."""
 
@@ -146,7 +152,24 @@ class ReleaseModel(_Model):
     needs: dict[Id, Specifier] = Field(
         default={}, description="Other components and the versions of them that it works with."
     )
+    prefers: dict[Id, Specifier] = Field(
+        default={}, description="Versions of other components that are taken first where several would do."
+    )
     fits: FitsModel = Field(default=FitsModel(), description="The machines that this version is for.")
+    but: list[ExemptionModel] = Field(
+        default=[], description="Machines that it is not for though they fit, each with `why`."
+    )
+    why: str = Field(
+        default="",
+        description="Why it is taken before those behind it; the plan says so where they fall out for it.",
+    )
+    untrusted: str = Field(
+        default="",
+        description="Why its packages cannot be trusted as they are: it is taken only with `--rocm` and `--trust-key`.",
+    )
+    verify: list[CheckId] | None = Field(
+        default=None, description="Checks that must be ok afterwards, in place of the recipe's."
+    )
     vars: dict[VariableName, WordsValue] = Field(
         default={}, description="Values of this version; they stand before those of the recipe."
     )
@@ -174,6 +197,10 @@ class StepModel(_Model):
     cures: list[CheckId] = Field(
         default=[], description="Checks: the step is done only where one of them warns or fails."
     )
+    source: list[Id] = Field(
+        default=[],
+        description="Sources of releases: the step is done only where the chosen release comes from one of them.",
+    )
 
 
 class RecipeModel(_Model):
@@ -192,7 +219,9 @@ class RecipeModel(_Model):
     after: list[Id] = Field(default=[], description="Recipes that come before when both are in a plan.")
     releases: list[ReleaseModel] = Field(default=[], description="The versions that there are, newest first.")
     vars: dict[VariableName, WordsValue] = Field(
-        default={}, description="Values for `${name}`: a text, or a list that takes the place of one item."
+        default={},
+        description="Values for `${name}`: a text, or a list that takes the place of one item. What is called `mirror` or "
+        "`key` is a server of packages and the fingerprint of its key; `--mirror` and `--trust-key` stand in for them.",
     )
     steps: list[StepModel] = Field(
         min_length=1, description="What is done, in this order where `after` does not say otherwise."

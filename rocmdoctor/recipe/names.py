@@ -21,9 +21,12 @@ FACTS: Mapping[str, str] = {
     "user": "the name of the user for whom the machine is set up",
     "home": "that user's home folder",
     "codename": "the code name of the distribution's release, such as `trixie`",
+    "system": "the distribution and its release as paths of repositories name them, such as `ubuntu2404`",
 }
 # A release says these of itself.
 OF_RELEASE = ("version", "source", "url", "sha256", "commit")
+
+NOTHING: Mapping[str, Words] = {}
 
 _TOKEN = re.compile(
     r"\$(?:(?P<dollar>\$)|\{(?P<name>[a-z][a-z0-9_]*)\}|(?P<bad>\{[^}]*\}?|[A-Za-z_]\w*|.?))", re.DOTALL
@@ -102,17 +105,19 @@ def _text(text: str, names: Mapping[str, Words]) -> str:
     return _TOKEN.sub(lambda token: str(names[token["name"]]) if token["name"] else "$", text)
 
 
-def names_of(recipe: Recipe, release: Release | None, facts: Mapping[str, Words]) -> dict[str, Words]:
+def names_of(
+    recipe: Recipe, release: Release | None, facts: Mapping[str, Words], given: Mapping[str, Words] = NOTHING
+) -> dict[str, Words]:
     """All names of a recipe for a chosen release.
 
     A variable may use the facts, what the release says of itself, and the variables above it; those of the release come
-    first and stand in for the recipe's. One that uses what is not known has no entry.
+    first and stand in for the recipe's. `given` stand in for both. One that uses what is not known has no entry.
     """
-    names: dict[str, Words] = dict(facts)
+    names: dict[str, Words] = {**facts, **given}
     if release is not None:
         names.update({name: value for name in OF_RELEASE if (value := getattr(release, name))})
-        _add(names, release.vars, ())
-    _add(names, recipe.vars, release.vars if release is not None else ())
+        _add(names, release.vars, given)
+    _add(names, recipe.vars, {*given, *(release.vars if release is not None else ())})
     return names
 
 

@@ -22,11 +22,12 @@ def recipe_schema(operations: Mapping[str, Operation]) -> dict[str, Any]:
         "oneOf": [{"const": name, "description": item.says} for name, item in operations.items()],
     }
     step["allOf"] = [_of(item) for item in operations.values()]
-    fits = made["$defs"]["FitsModel"]["properties"]
+    fits, but = (made["$defs"][name]["properties"] for name in ("FitsModel", "ExemptionModel"))
     traits = [
         {"const": name, "description": f"This machine has {trait.says}."} for name, trait in TRAITS.items()
     ]
-    fits["has"]["items"] = fits["lacks"]["items"] = {"oneOf": traits}
+    for limits in (fits, but):
+        limits["has"]["items"] = limits["lacks"]["items"] = {"oneOf": traits}
     return made
 
 

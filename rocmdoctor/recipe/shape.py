@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rocmdoctor.recipe.arguments import found
-from rocmdoctor.recipe.models import FitsModel, ReleaseModel, StepModel
+from rocmdoctor.recipe.models import ExemptionModel, FitsModel, ReleaseModel, StepModel
 from rocmdoctor.recipe.page import Page, Path
 from rocmdoctor.recipe.values import Problem
 
@@ -66,6 +66,8 @@ def _first(description: str) -> str:
 def _model(model: type[BaseModel], path: Path) -> type[BaseModel]:
     if path[-1:] == ("fits",):
         return FitsModel
+    if path[-2:-1] == ("but",):
+        return ExemptionModel
     parts: dict[object, type[BaseModel]] = {"steps": StepModel, "releases": ReleaseModel}
     return parts.get(path[0], model) if path else model
 

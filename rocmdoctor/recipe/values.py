@@ -76,8 +76,21 @@ class Fits:
 
 
 @frozen
+class Exemption:
+    """Machines that something is not for though they fit, and why. Without a limit: all."""
+
+    why: str
+    fits: Fits = Fits()
+
+
+@frozen
 class Release:
-    """One version of what a recipe installs. `needs`: component to specifier set. `source`: where it comes from."""
+    """One version of what a recipe installs. `source`: where it comes from.
+
+    `needs`: component to specifier set; `prefers` as well, where several would do. `but`: machines that it is not for.
+    `why`: why it is taken before those that stand behind it. `untrusted`: why it is taken only when it is asked for, with
+    a key. `verify`: checks in place of the recipe's.
+    """
 
     version: str
     source: str = ""
@@ -87,6 +100,11 @@ class Release:
     url: str = ""
     sha256: str = ""
     commit: str = ""
+    prefers: Mapping[str, str] = field(default_factory=dict)
+    but: tuple[Exemption, ...] = ()
+    why: str = ""
+    untrusted: str = ""
+    verify: tuple[str, ...] | None = None
 
 
 @frozen
@@ -94,7 +112,7 @@ class Step:
     """One call of an operation. `with_` still holds its `${name}`s.
 
     `after`: ids of steps of the same recipe. `skip_if`: left out when this check is ok. `cures`: planned only where one
-    of these checks warns or fails.
+    of these checks warns or fails. `source`: planned only where the chosen release comes from one of these.
     """
 
     id: str
@@ -105,6 +123,7 @@ class Step:
     skip_if: str = ""
     cures: tuple[str, ...] = ()
     place: str = ""
+    source: tuple[str, ...] = ()
 
 
 @frozen

@@ -7,6 +7,8 @@ import shlex
 from rocmdoctor.actions import Action, Exec, Fetch, Plan, Reboot, WriteFile
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.system import OsRelease
+from rocmdoctor.planning.choose import grouped, words
+from rocmdoctor.planning.here import plain
 from rocmdoctor.planning.preflight import Predicted, predict, size
 from rocmdoctor.planning.refusal import Refusal
 from rocmdoctor.reports.text import Page, Paint
@@ -53,8 +55,8 @@ def _head(page: Page, plan: Plan, known: Known) -> None:
     page.head("Plan", f"{' '.join(plan.request.targets) or 'the default stack'} for {', '.join(plan.gfx)}")
     page.head("Machine", f"{system.name if system else 'unknown system'}, for {plan.person.name}")
     for name, choice in plan.choice.items():
-        page.head("Chosen", f"{name} {choice.version}" + (f" from {choice.source}" if choice.source else ""))
-        for other, why in choice.others.items():
+        page.head("Chosen", f"{name} {words(choice.version, choice.source)}")
+        for other, why in grouped({n: w for n, w in choice.others.items() if plain(n)}):
             page.add(f"not {other}: {why}", 11)
 
 
@@ -97,14 +99,21 @@ def detail(action: Action) -> list[str]:
             *(f"| {x}" for x in do.text.splitlines()),
         ]
     if isinstance(do, Fetch):
-        return [do.url, f"to {do.path}, sha256 {do.sha256}"]
+        return [do.url, f"to {do.path}, {f'key {do.key}' if do.key else f'sha256 {do.sha256}'}"]
     return []
 
 
 def cost_lines(plan: Plan) -> list[str]:
     """What the plan costs, in a few sentences."""
     if not plan.actions:
-        return ["Nothing to do: all of it is in place."]
+        # The name of a recipe alone: all of it was left out.
+        gone = [
+            name
+            for name in plan.left_out
+            if "." not in name and f"{name} is left out" in " ".join(plan.notes)
+        ]
+        what = f"all but {', '.join(gone)} is in place" if gone else "all of it is in place"
+        return [f"Nothing to do: {what}."]
     cost = predict(plan)
     parts = [
         f"{size(cost.download)} to download",

@@ -59,6 +59,7 @@ def recipes_page(operations: Mapping[str, Operation], example: str) -> str:
     lines += _keys("`releases`, each", parts["ReleaseModel"])
     lines += _keys("`steps`, each", parts["StepModel"])
     lines += _keys("`fits`", parts["FitsModel"])
+    lines += _keys("`but` of a release, each", parts["ExemptionModel"])
     lines += _traits()
     lines += [_NAMES, *_names()]
     lines += _keys("The keys of a stack", stack_schema())

@@ -20,6 +20,7 @@ from rocmdoctor.applying.fetch import part
 from rocmdoctor.applying.stopping import Stop
 from tests.applying.conftest import Bench
 from tests.applying.plans import action
+from tests.applying.test_openpgp import BOTH, KEY_ONE, ONE, TWO, plain
 
 pytestmark = pytest.mark.touches_machine
 Make = Callable[..., Bench]
@@ -271,3 +272,47 @@ subjectAltName = DNS:localhost
     ):  # fmt: skip
         subprocess.run(["openssl", *argv], check=True, capture_output=True)
     return key, certificate
+
+
+# ---------------------------------------------------------------- keys
+
+
+def key_from(folder: Path, data: bytes, wanted: str) -> Fetch:
+    (folder / "key").write_bytes(data)
+    return Fetch(f"file://{folder}/key", str(folder / "kept.asc"), "", key=wanted)
+
+
+def test_a_key_is_kept_by_its_fingerprint_alone_and_armored(bench: Make, tmp_path: Path) -> None:
+    do = key_from(tmp_path, plain(BOTH), ONE)
+    Path(do.path).write_text("former")
+    one = bench(action(do=do))
+    assert one.run().state == "done"
+    assert Path(do.path).read_text() == KEY_ONE
+    one.undo()
+    assert Path(do.path).read_text() == "former"
+
+
+def test_another_key_is_shown_and_not_taken(bench: Make, tmp_path: Path) -> None:
+    do = key_from(tmp_path, KEY_ONE.encode(), TWO)
+    assert bench(action(do=do)).run().message == (
+        f"{do.url}: found the key {ONE}, wanted the key {TWO}: what is signed by another key is not taken; when the vendor "
+        f"says that it is theirs, plan with --trust-key {ONE}"
+    )
+    assert not Path(do.path).exists()
+    assert not part(do.path).exists()
+
+
+def test_what_is_no_key_is_not_taken(bench: Make, tmp_path: Path) -> None:
+    do = key_from(tmp_path, b"<html>", TWO)
+    assert bench(action(do=do)).run().message == (
+        f"{do.url}: found no OpenPGP key, wanted the key {TWO}: what is signed by another key is not taken"
+    )
+
+
+def test_a_key_that_somebody_exchanged_since_is_left(bench: Make, tmp_path: Path) -> None:
+    do = key_from(tmp_path, KEY_ONE.encode(), ONE)
+    one = bench(action(do=do))
+    one.run()
+    Path(do.path).write_text("another")
+    one.undo()
+    assert Path(do.path).read_text() == "another"

@@ -64,6 +64,8 @@ def apt(spec: Spec) -> Answers:
         f"glob:{folder}/*.list": files({f"{folder}/rocm.list": line} if spec.rocm else {}),
         f"glob:{folder}/*.sources": files({}),
         "list:/etc/apt/trusted.gpg.d": text("ubuntu-keyring-2018-archive.gpg\n"),
+        "list:/etc/apt/keyrings": text("rocm.gpg\n" if spec.rocm else ""),
+        "list:/usr/share/keyrings": text("ubuntu-archive-keyring.gpg\n"),
         "stat:/etc/apt/trusted.gpg": ABSENT,
         "read:/etc/apt/preferences": ABSENT,
         "glob:/etc/apt/preferences.d/*": files(

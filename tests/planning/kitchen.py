@@ -49,10 +49,11 @@ def plan(
     arch: str | None = None,
     source: str | None = None,
     statuses: dict[str, str] | None = None,
+    wish: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Plan:
-    """A plan; `statuses` are what checks say, `skip` where nothing is given."""
+    """A plan; `statuses` are what checks say, `skip` where nothing is given, `wish` more of the request."""
     here = ground(machine, **changes)
     verdicts = {name: Verdict("skip", "not judged here") for name in check_ids()}
     verdicts |= {name: Verdict(status, f"it is {status}") for name, status in (statuses or {}).items()}
-    return fill(outline(Request(targets, arch, source), cookbook, here, verdicts), here)
+    return fill(outline(Request(targets, arch, source, **(wish or {})), cookbook, here, verdicts), here)

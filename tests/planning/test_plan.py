@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from packaging.specifiers import InvalidSpecifier
 
 from rocmdoctor.actions import Exec, Reboot, Request
 from rocmdoctor.ops import all_operations
@@ -13,6 +14,7 @@ from rocmdoctor.planning.order import NoSuchTargetError, sort
 from rocmdoctor.planning.plan import foretold, outline, questions, without_root
 from rocmdoctor.planning.preflight import predict, refusals, size
 from rocmdoctor.planning.refusal import RefusedError
+from rocmdoctor.planning.wish import versions
 from tests.planning.kitchen import ANN, book, ground, plan
 
 FILE = '- id: {id}\n  uses: file.write\n  with: {{path: /etc/{id}.conf, text: "{id}\\n"}}\n'
@@ -156,10 +158,53 @@ def test_the_first_release_that_fits_is_chosen_and_the_others_say_why_not() -> N
 
 
 def test_no_release_is_a_refusal_that_names_each() -> None:
-    assert _refused(plan, book(RELEASES), "rocm", source="amd") == (
-        "no release of rocm is for this machine: 7.0 (amd): it is for debian-13, and this is ubuntu-22.04; 6.0 (distro): it "
-        "comes from 'distro', and 'amd' was asked for; 5.0 (distro): it comes from 'distro', and 'amd' was asked for"
+    for_radeons = RELEASES.replace(
+        "source: distro\n", "source: distro\n  fits: {os: [ubuntu], gfx: ['gfx1*']}\n"
     )
+    assert _refused(plan, book(for_radeons), "rocm") == (
+        "no release of rocm is for this machine: 7.0 (amd): it is for debian-13, and this is ubuntu-22.04; 6.0, 5.0 (distro): "
+        "it is for gfx1*, and the target here is gfx90a"
+    )
+
+
+def test_a_wish_that_nothing_fulfils_says_what_collides_and_what_to_give_up() -> None:
+    with pytest.raises(RefusedError) as caught:
+        plan(book(RELEASES), "rocm", source="amd")
+    (only,) = caught.value.refusals
+    assert only.says == (
+        "--rocm-source amd and this machine do not go together: rocm 7.0 (amd): it is for debian-13, and this is ubuntu-22.04"
+    )
+    assert only.instead == (
+        "Without --rocm-source amd: rocm 6.0 from distro. 'rocmdoctor recipe show rocm' shows what each release is for."
+    )
+
+
+def test_a_release_that_nobody_knows_is_answered_with_those_that_there_are() -> None:
+    assert _refused(plan, book(RELEASES), "rocm", wish={"rocm": "4.0"}) == (
+        "--rocm 4.0: rocmdoctor knows no such release of rocm; there are 7.0 (amd), 6.0, 5.0 (distro)"
+    )
+
+
+def test_a_step_for_another_source_is_left_out() -> None:
+    only = RELEASES + "  source: [amd]\n"
+    assert plan(book(only), "rocm").left_out == {
+        "rocm.a": "it is for releases from amd, and the chosen one is 6.0 from distro"
+    }
+    assert _steps(plan(book(only.replace("[amd]", "[amd, distro]")), "rocm")) == ["rocm.a"]
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [("6.0.2", "==6.0.2"), ("6.0", "==6.0.*"), ("6.*", "==6.*"), ("6", "==6.*"), (">=6.2,<7", "<7,>=6.2")],
+)
+def test_a_wish_for_versions(said: str, means: str) -> None:
+    assert str(versions(said)) == means
+
+
+@pytest.mark.parametrize("said", ["", "newest", "6.0.2;", "6..0", "*"])
+def test_a_wish_that_says_no_versions(said: str) -> None:
+    with pytest.raises(InvalidSpecifier):
+        versions(said)
 
 
 def test_a_name_that_cannot_be_told_leaves_its_step_out() -> None:

@@ -64,6 +64,7 @@ steps:
     fits: {lacks: [container]}
     skip_if: driver.loaded
     cures: [gpu.present]
+    source: [distro]
 verify: [gpu.present]
 """
 
@@ -96,7 +97,21 @@ def test_what_a_recipe_says_is_read() -> None:
     }
     assert second.with_ == {"argv": ["echo", "a; b", "no", "1", "true"], "env": {"N": "1", "YES": "yes"}}
     assert (second.after, second.skip_if, second.cures) == (("first",), "driver.loaded", ("gpu.present",))
-    assert second.fits == Fits(lacks=("container",))
+    assert (second.fits, second.source) == (Fits(lacks=("container",)), ("distro",))
+
+
+def test_a_source_that_no_release_has_is_guessed() -> None:
+    with pytest.raises(
+        BadRecipeError,
+        match=r"f:29:14: steps\.2\.source\.1: no release comes from 'distor', did you mean 'distro'\?",
+    ):
+        load_recipe(WHOLE.replace("source: [distro]", "source: [distor]"), "f")
+
+
+def test_what_is_given_stands_in_for_variables() -> None:
+    recipe = load_recipe(WHOLE, "f")
+    names = names_of(recipe, recipe.releases[0], {"gfx": "gfx90a"}, {"one": "7", "series": "8", "more": "9"})
+    assert (names["one"], names["series"], names["more"], names["off"]) == ("7", "8", "9", "off")
 
 
 def test_what_is_not_said_is_no_limit() -> None:
