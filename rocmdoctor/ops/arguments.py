@@ -46,8 +46,9 @@ PLACE = Shape(
 NAME = Shape("a name of letters, digits, '.', '_' and '-'", r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
 USER = Shape("a user or group name", r"[a-z_][a-z0-9_-]{0,31}")
 URL = Shape(
-    "an https:// or file:// address",
-    r"(?:https|file)://[^\s\x00-\x1f]+|http://(?:127\.0\.0\.1|localhost)[^\s\x00-\x1f]*",
+    "an https:// or file:// address without a user name",
+    # Without a user name and password: plans and journals are for everybody to read.
+    r"(?:https|file)://(?![^\s/]*@)[^\s\x00-\x1f]+|http://(?:127\.0\.0\.1|localhost)(?::[0-9]+)?(?:/[^\s\x00-\x1f]*)?",
 )
 SHA256 = Shape("64 hexadecimal digits (sha256)", r"[0-9a-f]{64}")
 FINGERPRINT = Shape("a key fingerprint of 40 hexadecimal digits", r"[0-9A-F]{40}")

@@ -336,7 +336,7 @@ SHAPE: dict[str, tuple[str, ...]] = {
         + "a" * 64
         + "}\n"
         + STEPS,
-        "5:27: releases.1.url: found 'http://example.org/x', wanted an https:// or file:// address",
+        "5:27: releases.1.url: found 'http://example.org/x', wanted an https:// or file:// address without a user name",
     ),
     "an address that is not pinned": (
         HEAD + "releases:\n  - {version: '1.0', url: 'https://example.org/x'}\n" + STEPS,
