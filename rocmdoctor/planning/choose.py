@@ -11,7 +11,7 @@ from rocmdoctor.actions import Choice, Request
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.frozen import frozen
 from rocmdoctor.planning.fits import misfit
-from rocmdoctor.planning.here import plain, source_here, version_here
+from rocmdoctor.planning.here import failed_here, plain, source_here, version_here
 from rocmdoctor.planning.refusal import Refusal, RefusedError
 from rocmdoctor.planning.wish import ALONE, ROCM, ROCM_SOURCES, unasked, untrusted, unwished, wishes
 from rocmdoctor.recipe import Recipe, Release
@@ -96,6 +96,7 @@ class _Search:
             or unasked(release, self.request)
             or next((b.why for b in release.but if misfit(b.fits, self.known, self.gfx) is None), None)
             or misfit(release.fits, self.known, self.gfx)
+            or failed_here(release, self.known)
             or untrusted(release, self.request)
         )
         return Row(release, why, wrong is None)
@@ -191,8 +192,10 @@ class _Search:
             return mine.why
         wanted = [s for other in before.values() for name, s in other.prefers.items() if name == component]
         rows = [r for r in self.rows[component] if r.wished and r.release.source != mine.source]
-        liked = [r for r in rows if plain(r.release.version) and wanted and _all(wanted, r.release.version)]
-        return f"{liked[0].name}: {others[liked[0].name]}" if liked else ""
+        rows = [r for r in rows if plain(r.release.version)]
+        liked = [r for r in rows if wanted and _all(wanted, r.release.version)]
+        told = liked or (rows if mine.source == "kernel" else [])
+        return f"{told[0].name}: {others[told[0].name]}" if told else ""
 
     def refusal(self) -> Refusal:
         """Why nothing is found, and what could be given up."""
