@@ -16,7 +16,7 @@ from rocmdoctor.planning.refusal import Refusal, RefusedError
 from rocmdoctor.planning.wish import ALONE, ROCM, ROCM_SOURCES, unasked, untrusted, unwished, wishes
 from rocmdoctor.recipe import Recipe, Release
 
-_EARLIER = "an earlier one in the recipe's order fits"
+EARLIER = "an earlier one in the recipe's order fits"
 
 
 @frozen
@@ -148,6 +148,8 @@ class _Search:
             return None
         rocm = taken.get(ROCM)
         source = rocm.source if rocm is not None and rocm.source else source_here(self.known)
+        if source is None and release.source == "amd":
+            return f"no ROCm of AMD's is here whose repository has it; name {ROCM} beside {component}"
         if source in (None, release.source):
             return None
         return f"it comes from '{release.source}', and ROCm from '{source}'"
@@ -178,7 +180,7 @@ class _Search:
                 continue
             reason = row.why or self.clash(component, row.release, before)
             others[row.name] = reason or (
-                (mine.why or _EARLIER) if passed else _passed_over(mine, component, before)
+                (mine.why or EARLIER) if passed else _passed_over(mine, component, before)
             )
         choice = Choice(mine.version, mine.source, others)
         return Chosen(mine, choice, self._because(component, mine, before, others))

@@ -610,3 +610,35 @@ def test_a_driver_for_a_container_is_refused_by_name() -> None:
 def test_nothing_is_planned_where_the_wish_contradicts_the_gpu() -> None:
     with pytest.raises(RefusedError, match="code for gfx1100 would not run on it"):
         plan(Box(), arch="gfx1100")
+
+
+# ---------------------------------------------------------------- libraries
+
+
+def _libraries(box: Box, *targets: str, **wish: Any) -> list[str]:
+    made = plan(box, *targets, **wish)
+    return [word for a in made.actions if a.recipe == "rocm-libraries" for word in a.installs]
+
+
+@pytest.mark.parametrize(
+    ("box", "wish", "some", "none"),
+    [
+        (Box(), {}, {"hipblas-dev", "hipblaslt-dev", "hiprand-dev"}, {"libhipblas-dev"}),
+        (Box(), {"rocm": "5.7"}, {"hipblaslt-dev", "rocrand-dev"}, {"hiprand-dev"}),
+        (Box(), {"rocm": "5.4"}, {"hipblas-dev", "rocrand-dev"}, {"hipblaslt-dev"}),
+        (Box(os="debian-13"), {}, {"libhipblas-dev"}, {"hipblas-dev"}),
+    ],
+)
+def test_libraries_come_from_where_rocm_comes_from(
+    box: Box, wish: dict[str, Any], some: set[str], none: set[str]
+) -> None:
+    names = set(_libraries(box, "rocm", "rocm-libraries", **wish))
+    assert some <= names
+    assert not none & names
+
+
+def test_libraries_alone_want_a_rocm_or_are_the_distribution_s() -> None:
+    assert "libhipblas-dev" in _libraries(Box(os="debian-13"), "rocm-libraries")
+    assert "hipblas-dev" in _libraries(Box(rocm="6.2.4"), "rocm-libraries")
+    says, _ = refused(Box(), "rocm-libraries")
+    assert "no ROCm of AMD's is here whose repository has it; name rocm beside rocm-libraries" in says
