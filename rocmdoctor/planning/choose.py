@@ -11,11 +11,13 @@ from rocmdoctor.actions import Choice, Request
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.frozen import frozen
 from rocmdoctor.planning.fits import misfit
-from rocmdoctor.planning.here import failed_here, plain, source_here, version_here
+from rocmdoctor.planning.here import failed_here, older_than_here, plain, source_here, version_here
 from rocmdoctor.planning.refusal import Refusal, RefusedError
 from rocmdoctor.planning.wish import ALONE, ROCM, ROCM_SOURCES, unasked, untrusted, unwished, wishes
 from rocmdoctor.recipe import Recipe, Release
 
+# The recipe that takes away what other releases left.
+CLEARING = "purge"
 EARLIER = "an earlier one in the recipe's order fits"
 
 
@@ -58,8 +60,10 @@ def choose(
     ROCm is chosen first, and of the rest what goes with it. Raises RefusedError, which names every release with its
     reason, and what could be given up.
     """
-    with_releases = [recipe for recipe in recipes if recipe.releases]
-    search = _Search(with_releases, known, gfx, request)
+    every = list(recipes)
+    with_releases = [recipe for recipe in every if recipe.releases]
+    cleared = any(recipe.id == CLEARING for recipe in every)
+    search = _Search(with_releases, known, gfx, request, cleared=cleared)
     taken = search.solve()
     if taken is None:
         raise RefusedError(search.refusal())
@@ -70,12 +74,19 @@ class _Search:
     """One wish on one machine."""
 
     def __init__(
-        self, recipes: Sequence[Recipe], known: Known, gfx: tuple[str, ...], request: Request
+        self,
+        recipes: Sequence[Recipe],
+        known: Known,
+        gfx: tuple[str, ...],
+        request: Request,
+        *,
+        cleared: bool,
     ) -> None:
         self.recipes = recipes
         self.known = known
         self.gfx = gfx
         self.request = request
+        self.cleared = cleared
         self.rows: Rows = {
             recipe.id: [self._row(recipe.id, release) for release in self._ordered(recipe)]
             for recipe in recipes
@@ -98,6 +109,7 @@ class _Search:
             or misfit(release.fits, self.known, self.gfx)
             or failed_here(release, self.known)
             or untrusted(release, self.request)
+            or (None if self.cleared or component != ROCM else older_than_here(release, self.known))
         )
         return Row(release, why, wrong is None)
 
@@ -235,7 +247,7 @@ class _Search:
         """Each wish that could be given up, with what there would be then."""
         found = []
         for wish, request in wishes(self.request).items():
-            without = _Search(self.recipes, self.known, self.gfx, request)
+            without = _Search(self.recipes, self.known, self.gfx, request, cleared=self.cleared)
             taken = without.solve()
             if taken is not None:
                 got = ", ".join(f"{name} {words(r.version, r.source)}" for name, r in taken.items())

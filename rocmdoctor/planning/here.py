@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from packaging.version import Version
+
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.dkms import Dkms
 from rocmdoctor.facts.driver import AmdgpuModule
@@ -39,6 +41,14 @@ def failed_here(release: Release, known: Known) -> str | None:
                     said = f": {failed.errors[0]}" if failed.errors else ""
                     return f"its module {version.version} did not build here for {kernel.release}{said}"
     return None
+
+
+def older_than_here(release: Release, known: Known) -> str | None:
+    """Why AMD's packages cannot take the place of AMD's that are here: apt puts no older ones there by itself."""
+    here = version_here(ROCM, known) if source_here(known) == "amd" else None
+    if here is None or release.source != "amd" or Version(here) <= Version(release.version):
+        return None
+    return f"ROCm {here} of AMD's is here and must go first; 'rocmdoctor install base' sees to that"
 
 
 def source_here(known: Known) -> str | None:

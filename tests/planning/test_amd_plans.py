@@ -612,6 +612,16 @@ def test_nothing_is_planned_where_the_wish_contradicts_the_gpu() -> None:
         plan(Box(), arch="gfx1100")
 
 
+def test_an_older_release_is_not_put_over_a_newer_one_that_stays() -> None:
+    says, _ = refused(Box(rocm="6.2.4"), "rocm", rocm="6.0.2")
+    assert says == (
+        "--rocm 6.0.2 and this machine do not go together: rocm 6.0.2 (amd): ROCm 6.2.4 of AMD's is here and must go first; "
+        "'rocmdoctor install base' sees to that"
+    )
+    assert plan(Box(rocm="6.2.4"), rocm="6.0.2").choice["rocm"].version == "6.0.2"
+    assert plan(Box(rocm="6.2.4"), "rocm").choice["rocm"].version == "7.2.4"
+
+
 # ---------------------------------------------------------------- libraries
 
 
