@@ -150,7 +150,7 @@ def stack_data(stack: Stack) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Fits | Release | Step):
+    if isinstance(value, Exemption | Fits | Release | Step):
         return {name.rstrip("_"): _plain(item) for name, item in vars(value).items()}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
