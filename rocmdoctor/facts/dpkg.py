@@ -161,7 +161,6 @@ class PackageTable(Table):
         match = self.newer.match(package.name) and re.match(r"(?:\d+:)?(\d+\.\d+(?:\.\d+)?)", package.version)
         return match.group(1) if match else None
 
-
     def driver_release(self, package: Package) -> str | None:
         """The release of AMD's driver by the driver's own numbers: 30300300 is 30.30.3."""
         match = self.amd_version.search(package.version)

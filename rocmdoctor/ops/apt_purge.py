@@ -17,13 +17,14 @@ from rocmdoctor.ops.apt import APT, ENV, KEEP, MEND, predicted, question
 from rocmdoctor.ops.arguments import Shape
 from rocmdoctor.ops.ground import ForbiddenError, Ground
 from rocmdoctor.ops.registry import operation
-from rocmdoctor.ops.vendors import nvidia_stays, wanted_amd
+from rocmdoctor.ops.vendors import ROCM, nvidia_stays, wanted_amd
 
 PATTERN = Shape(
     "a package name, where '*' and '?' stand for any letters", r"[a-z0-9*?][a-z0-9+.*?-]*(?::[a-z0-9]+)?"
 )
 Pattern = Annotated[str, PATTERN]
 Origin = Literal["any", "amd", "distribution", "nvidia"]
+RocmFrom = Literal["anywhere", "amd", "distro", "pip"]
 
 # What Debian and Ubuntu mark as essential, and what one needs to come back: package tools, first process, ssh, sudo.
 # apt refuses the former by itself; they are named so that a pattern passes them by.
@@ -50,6 +51,7 @@ class _Wish:
     origin: Origin
     spare_wanted: bool
     unfinished: bool
+    rocm_from: RocmFrom
 
     @property
     def title(self) -> str:
@@ -72,6 +74,8 @@ def _matched(ground: Ground, wish: _Wish) -> tuple[list[str], dict[str, str]]:
     """
     meant: list[str] = []
     stay: dict[str, str] = {}
+    if wish.rocm_from not in ("anywhere", _rocm_source(ground)):
+        return meant, stay
     nvidia = _nvidia(ground)
     dpkg = ground.known.get(Dpkg)
     for key, package in sorted({**dpkg.settings, **dpkg.packages}.items()):
@@ -89,6 +93,11 @@ def _matched(ground: Ground, wish: _Wish) -> tuple[list[str], dict[str, str]]:
         else:
             meant.append(key)
     return meant, stay
+
+
+def _rocm_source(ground: Ground) -> str:
+    choice = ground.wanted.get(ROCM)
+    return choice.source if choice else ""
 
 
 def _nvidia(ground: Ground) -> frozenset[str]:
@@ -133,9 +142,10 @@ def _asks(
     autoremove: bool = False,
     spare_wanted: bool = False,
     unfinished: bool = False,
+    rocm_from: RocmFrom = "anywhere",
 ) -> Iterator[Query]:
     try:
-        meant, _ = _matched(ground, _Wish(names, origin, spare_wanted, unfinished))
+        meant, _ = _matched(ground, _Wish(names, origin, spare_wanted, unfinished, rocm_from))
     except UnknownError:
         return
     ground.leaving.update(meant)
@@ -152,17 +162,18 @@ def purge(
     autoremove: bool = False,
     spare_wanted: bool = False,
     unfinished: bool = False,
+    rocm_from: RocmFrom = "anywhere",
 ) -> Iterator[Action]:
     """Remove installed packages with their settings, what depends on them, and settings that removed ones left behind.
 
     `names` may hold '*'; `origin` narrows to AMD's, the distribution's or NVIDIA's packages. `autoremove` also removes
     what only they needed. With `spare_wanted` AMD's packages of the releases that the same plan chooses stay. With
-    `unfinished` those alone are meant that dpkg has begun and not finished; dpkg removes them without apt, which refuses
+    `rocm_from` nothing goes unless that plan takes ROCm from there. With `unfinished` those alone are meant that dpkg has begun and not finished; dpkg removes them without apt, which refuses
     all else until then. The running kernel, what the machine needs to start, ssh, and the distribution's displays and
     firmware stay, and NVIDIA's packages stay beside an NVIDIA GPU or where they were asked to: a pattern passes them by,
     their full name or a package that would take them along is a refusal. What stands in the plan is all that may go.
     """
-    wish = _Wish(names, origin, spare_wanted, unfinished)
+    wish = _Wish(names, origin, spare_wanted, unfinished, rocm_from)
     meant, stay = _matched(ground, wish)
     for name, why in stay.items():
         if name in names:

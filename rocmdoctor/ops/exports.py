@@ -15,6 +15,8 @@ from rocmdoctor.facts.gpus import Gpus
 from rocmdoctor.facts.rocm import RocmInstalls
 from rocmdoctor.facts.shell import VariableTable
 from rocmdoctor.frozen import frozen
+from rocmdoctor.model import Query
+from rocmdoctor.ops.ahead import NOTHING, Ahead, shell_ahead, shell_questions_ahead
 from rocmdoctor.ops.ground import Ground
 from rocmdoctor.ops.registry import operation
 from rocmdoctor.ops.shell_env import shell_env, shell_questions
@@ -131,8 +133,11 @@ class Exports:
         return {e.value if e.path else e.name: e.note for e in self.written}
 
 
-def decide(known: Known, gfx: tuple[str, ...]) -> Exports:
-    """What to write for this machine and these targets. What cannot be told is left out, and said."""
+def decide(known: Known, gfx: tuple[str, ...], ahead: Ahead = NOTHING) -> Exports:
+    """What to write for this machine and these targets. What cannot be told is left out, and said.
+
+    `ahead` is what the steps of a plan change before the shells are set up.
+    """
     variables = known.get(VariableTable).variables
     written: list[Export] = []
     left: list[LeftOut] = []
@@ -140,8 +145,8 @@ def decide(known: Known, gfx: tuple[str, ...]) -> Exports:
         about = variables.get(row.name)
         readers = row.readers or (about.readers if about else ()) or ("nothing that is known",)
         try:
-            found = _written(row, known, gfx)
-            why = _why_left(row, known, gfx)
+            found = _written(row, known, gfx, ahead)
+            why = _why_left(row, known, gfx, ahead)
         except UnknownError as error:
             found, why = None, f"whether it is needed cannot be told: {error}"
         if found is not None:
@@ -151,36 +156,38 @@ def decide(known: Known, gfx: tuple[str, ...]) -> Exports:
     return Exports(tuple(written), tuple(left))
 
 
-def _written(row: Row, known: Known, gfx: tuple[str, ...]) -> tuple[str, str] | None:
+def _written(row: Row, known: Known, gfx: tuple[str, ...], ahead: Ahead) -> tuple[str, str] | None:
     """Value and reason, None where the variable is left out. Raises UnknownError."""
-    if row.value is None or not _holds(row.when, known, gfx):
+    if row.value is None or not _holds(row.when, known, gfx, ahead):
         return None
-    value, why = (Template(text).substitute(_names(known, gfx)) for text in (row.value, row.why))
+    value, why = (Template(text).substitute(_names(known, gfx, ahead)) for text in (row.value, row.why))
     if not value:
         raise UnknownError("the driver shows none of the GPUs yet")
     return value, why
 
 
-def _holds(condition: Condition, known: Known, gfx: tuple[str, ...]) -> bool:
+def _holds(condition: Condition, known: Known, gfx: tuple[str, ...], ahead: Ahead) -> bool:
     """Raises UnknownError."""
+
+    def will(name: str) -> bool:
+        return ahead.holds[name] if name in ahead.holds else TRAITS[name].holds(known)
+
     if condition.gfx and not any(fnmatch.fnmatchcase(name, p) for name in gfx for p in condition.gfx):
         return False
-    return all(TRAITS[name].holds(known) for name in condition.has) and not any(
-        TRAITS[name].holds(known) for name in condition.lacks
-    )
+    return all(will(name) for name in condition.has) and not any(will(name) for name in condition.lacks)
 
 
-def _why_left(row: Row, known: Known, gfx: tuple[str, ...]) -> str:
+def _why_left(row: Row, known: Known, gfx: tuple[str, ...], ahead: Ahead) -> str:
     for condition, why in row.left:
         try:
-            if _holds(condition, known, gfx):
+            if _holds(condition, known, gfx, ahead):
                 return why
         except UnknownError:
             continue
     return row.left[-1][1]
 
 
-def _names(known: Known, gfx: tuple[str, ...]) -> Mapping[str, str]:
+def _names(known: Known, gfx: tuple[str, ...], ahead: Ahead) -> Mapping[str, str]:
     """What a value may name. Those that this machine does not have are empty."""
     gpus = known.maybe(Gpus)
     nodes = sorted(
@@ -190,7 +197,7 @@ def _names(known: Known, gfx: tuple[str, ...]) -> Mapping[str, str]:
     # ROCr counts the GPU nodes of the driver from 0.
     numbers = [str(number) for number, gpu in enumerate(nodes) if gpu in wanted]
     return {
-        "rocm": (rocm_bin(known) if known.maybe(RocmInstalls) else None) or "",
+        "rocm": ahead.rocm_bin or (rocm_bin(known) if known.maybe(RocmInstalls) else None) or "",
         "devices": ",".join(numbers),
     }
 
@@ -198,13 +205,18 @@ def _names(known: Known, gfx: tuple[str, ...]) -> Mapping[str, str]:
 # ---------------------------------------------------------------- the operation
 
 
-@operation("shell.exports", asks=shell_questions)
+def _asks(ground: Ground) -> Iterator[Query]:
+    yield from shell_questions(ground)
+    yield from shell_questions_ahead()
+
+
+@operation("shell.exports", asks=_asks)
 def shell_exports(ground: Ground) -> Iterator[Action]:
     """Export the variables that this machine needs, in every shell of the user's, by `shell.env`.
 
     Which ones is decided by checks/data/exports.toml. With none to export, what an earlier run wrote is removed.
     """
-    exports = decide(ground.known, ground.gfx)
+    exports = decide(ground.known, ground.gfx, shell_ahead(ground))
     for export in exports.written:
         ground.claim(f"export {export.name}", export.value)
     yield from shell_env(

@@ -97,8 +97,11 @@ def rocm_bin(known: Known) -> str | None:
 
 def _off_path(known: Known) -> bool:
     folder = rocm_bin(known)
-    if folder is None:
-        return False
+    return folder is not None and off_path(known, folder)
+
+
+def off_path(known: Known, folder: str) -> bool:
+    """A folder of ROCm's programs that is not on PATH, but for what our own file adds. Raises UnknownError."""
     if folder in known.get(OwnExports).folders:
         # It is there because our own file adds it, and needed as before.
         return True

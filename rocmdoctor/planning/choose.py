@@ -11,12 +11,14 @@ from rocmdoctor.actions import Choice, Request
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.frozen import frozen
 from rocmdoctor.planning.fits import misfit
-from rocmdoctor.planning.here import plain, source_here, version_here
+from rocmdoctor.planning.here import failed_here, older_than_here, plain, source_here, version_here
 from rocmdoctor.planning.refusal import Refusal, RefusedError
 from rocmdoctor.planning.wish import ALONE, ROCM, ROCM_SOURCES, unasked, untrusted, unwished, wishes
 from rocmdoctor.recipe import Recipe, Release
 
-_EARLIER = "an earlier one in the recipe's order fits"
+# The recipe that takes away what other releases left.
+CLEARING = "purge"
+EARLIER = "an earlier one in the recipe's order fits"
 
 
 @frozen
@@ -58,8 +60,10 @@ def choose(
     ROCm is chosen first, and of the rest what goes with it. Raises RefusedError, which names every release with its
     reason, and what could be given up.
     """
-    with_releases = [recipe for recipe in recipes if recipe.releases]
-    search = _Search(with_releases, known, gfx, request)
+    every = list(recipes)
+    with_releases = [recipe for recipe in every if recipe.releases]
+    cleared = any(recipe.id == CLEARING for recipe in every)
+    search = _Search(with_releases, known, gfx, request, cleared=cleared)
     taken = search.solve()
     if taken is None:
         raise RefusedError(search.refusal())
@@ -70,12 +74,19 @@ class _Search:
     """One wish on one machine."""
 
     def __init__(
-        self, recipes: Sequence[Recipe], known: Known, gfx: tuple[str, ...], request: Request
+        self,
+        recipes: Sequence[Recipe],
+        known: Known,
+        gfx: tuple[str, ...],
+        request: Request,
+        *,
+        cleared: bool,
     ) -> None:
         self.recipes = recipes
         self.known = known
         self.gfx = gfx
         self.request = request
+        self.cleared = cleared
         self.rows: Rows = {
             recipe.id: [self._row(recipe.id, release) for release in self._ordered(recipe)]
             for recipe in recipes
@@ -96,7 +107,9 @@ class _Search:
             or unasked(release, self.request)
             or next((b.why for b in release.but if misfit(b.fits, self.known, self.gfx) is None), None)
             or misfit(release.fits, self.known, self.gfx)
+            or failed_here(release, self.known)
             or untrusted(release, self.request)
+            or (None if self.cleared or component != ROCM else older_than_here(release, self.known))
         )
         return Row(release, why, wrong is None)
 
@@ -147,6 +160,8 @@ class _Search:
             return None
         rocm = taken.get(ROCM)
         source = rocm.source if rocm is not None and rocm.source else source_here(self.known)
+        if source is None and release.source == "amd":
+            return f"no ROCm of AMD's is here whose repository has it; name {ROCM} beside {component}"
         if source in (None, release.source):
             return None
         return f"it comes from '{release.source}', and ROCm from '{source}'"
@@ -177,7 +192,7 @@ class _Search:
                 continue
             reason = row.why or self.clash(component, row.release, before)
             others[row.name] = reason or (
-                (mine.why or _EARLIER) if passed else _passed_over(mine, component, before)
+                (mine.why or EARLIER) if passed else _passed_over(mine, component, before)
             )
         choice = Choice(mine.version, mine.source, others)
         return Chosen(mine, choice, self._because(component, mine, before, others))
@@ -191,8 +206,10 @@ class _Search:
             return mine.why
         wanted = [s for other in before.values() for name, s in other.prefers.items() if name == component]
         rows = [r for r in self.rows[component] if r.wished and r.release.source != mine.source]
-        liked = [r for r in rows if plain(r.release.version) and wanted and _all(wanted, r.release.version)]
-        return f"{liked[0].name}: {others[liked[0].name]}" if liked else ""
+        rows = [r for r in rows if plain(r.release.version)]
+        liked = [r for r in rows if wanted and _all(wanted, r.release.version)]
+        told = liked or (rows if mine.source == "kernel" else [])
+        return f"{told[0].name}: {others[told[0].name]}" if told else ""
 
     def refusal(self) -> Refusal:
         """Why nothing is found, and what could be given up."""
@@ -230,7 +247,7 @@ class _Search:
         """Each wish that could be given up, with what there would be then."""
         found = []
         for wish, request in wishes(self.request).items():
-            without = _Search(self.recipes, self.known, self.gfx, request)
+            without = _Search(self.recipes, self.known, self.gfx, request, cleared=self.cleared)
             taken = without.solve()
             if taken is not None:
                 got = ", ".join(f"{name} {words(r.version, r.source)}" for name, r in taken.items())

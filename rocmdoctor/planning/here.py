@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from packaging.version import Version
+
 from rocmdoctor.diagnosis.known import Known
+from rocmdoctor.facts.dkms import Dkms
 from rocmdoctor.facts.driver import AmdgpuModule
 from rocmdoctor.facts.ranges import DriverTable
 from rocmdoctor.facts.rocm import RocmInstalls
+from rocmdoctor.facts.system import Kernel
 from rocmdoctor.ops.vendors import DRIVER, ROCM
+from rocmdoctor.recipe import Release
 
 _SOURCES = {"classic": "amd", "core": "amd", "distribution": "distro", "wheel": "pip"}
 
@@ -20,6 +25,30 @@ def version_here(component: str, known: Known) -> str | None:
     if component != DRIVER or module is None or not module.version:
         return None
     return known.get(DriverTable).driver(module.version)
+
+
+def failed_here(release: Release, known: Known) -> str | None:
+    """Why a driver is not built once more: a module of its series did not build for the running kernel."""
+    dkms, kernel = known.maybe(Dkms), known.maybe(Kernel)
+    if release.source != "dkms" or dkms is None or kernel is None or dkms.serving(kernel.release):
+        return None
+    table = known.get(DriverTable)
+    for version in dkms.versions:
+        series = table.driver(version.version)
+        if series and f"{release.version}.".startswith(f"{series}."):
+            for failed in version.failed:
+                if failed.kernel in ("", kernel.release):
+                    said = f": {failed.errors[0]}" if failed.errors else ""
+                    return f"its module {version.version} did not build here for {kernel.release}{said}"
+    return None
+
+
+def older_than_here(release: Release, known: Known) -> str | None:
+    """Why AMD's packages cannot take the place of AMD's that are here: apt puts no older ones there by itself."""
+    here = version_here(ROCM, known) if source_here(known) == "amd" else None
+    if here is None or release.source != "amd" or Version(here) <= Version(release.version):
+        return None
+    return f"ROCm {here} of AMD's is here and must go first; 'rocmdoctor install base' sees to that"
 
 
 def source_here(known: Known) -> str | None:

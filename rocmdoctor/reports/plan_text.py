@@ -7,19 +7,20 @@ import shlex
 from rocmdoctor.actions import Action, Exec, Fetch, Plan, Reboot, WriteFile
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.system import OsRelease
-from rocmdoctor.planning.choose import grouped, words
+from rocmdoctor.planning.choose import EARLIER, grouped, words
 from rocmdoctor.planning.here import plain
 from rocmdoctor.planning.preflight import Predicted, predict, size
 from rocmdoctor.planning.refusal import Refusal
 from rocmdoctor.reports.text import Page, Paint
 
-_SHOWN = 12
+# Reasons why other releases fell out.
+_REASONS = 3
 
 
 def plan_text(plan: Plan, known: Known, paint: Paint, width: int, verbose: int = 0) -> str:
     """The whole page."""
     page = Page(paint, width)
-    _head(page, plan, known)
+    _head(page, plan, known, verbose)
     if plan.actions:
         page.lines += ["", paint("Steps", "bold ")]
     for number, action in enumerate(plan.actions, 1):
@@ -50,14 +51,18 @@ def _left_out(page: Page, plan: Plan, verbose: int) -> None:
         page.add(f"{hidden} steps that this machine does not call for; -v shows each with its reason", 2)
 
 
-def _head(page: Page, plan: Plan, known: Known) -> None:
+def _head(page: Page, plan: Plan, known: Known, verbose: int) -> None:
     system = known.maybe(OsRelease)
     page.head("Plan", f"{' '.join(plan.request.targets) or 'the default stack'} for {', '.join(plan.gfx)}")
     page.head("Machine", f"{system.name if system else 'unknown system'}, for {plan.person.name}")
     for name, choice in plan.choice.items():
         page.head("Chosen", f"{name} {words(choice.version, choice.source)}")
-        for other, why in grouped({n: w for n, w in choice.others.items() if plain(n)}):
+        reasons = grouped({n: w for n, w in choice.others.items() if plain(n)})
+        shown = reasons if verbose else [r for r in reasons if r[1] != EARLIER][:_REASONS]
+        for other, why in shown:
             page.add(f"not {other}: {why}", 11)
+        if len(shown) < len(reasons):
+            page.add("why not the others: -v", 11)
 
 
 def _step(page: Page, number: int, action: Action, verbose: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rocmdoctor.ops.registry import Operation
 from rocmdoctor.ops.traits import TRAITS
-from rocmdoctor.recipe import Fits, Recipe, Release, Stack, Step, Words
+from rocmdoctor.recipe import Exemption, Fits, Recipe, Release, Stack, Step, Words
 
 
 def recipe_page(recipe: Recipe, operations: Mapping[str, Operation], width: int = 100) -> str:
@@ -73,11 +73,20 @@ def _labelled(label: str, text: str) -> Iterator[str]:
         yield f"  {label}: {text}"
 
 
+def _exempt(item: Exemption) -> str:
+    said = limits(item.fits)
+    return f"{said}: {item.why}" if said else f"any machine: {item.why}"
+
+
 def _release(release: Release) -> Iterator[str]:
     yield f"  {release.version}{f' ({release.source})' if release.source else ''}"
     for label, text in (
         ("for", limits(release.fits)),
         ("needs", ", ".join(f"{name} {said}" for name, said in release.needs.items())),
+        ("prefers", ", ".join(f"{name} {said}" for name, said in release.prefers.items())),
+        *(("not for", _exempt(item)) for item in release.but),
+        ("first because", release.why),
+        ("only with --rocm and --trust-key", release.untrusted),
         ("from", release.url),
         ("sha256", release.sha256),
         ("commit", release.commit),
@@ -95,6 +104,7 @@ def _step(number: int, step: Step, operations: Mapping[str, Operation]) -> Itera
         ("for", limits(step.fits)),
         ("only where it warns or fails", ", ".join(step.cures)),
         ("not where it is ok", step.skip_if),
+        ("for releases from", ", ".join(step.source)),
     ):
         if text:
             yield f"       {label}: {text}"
@@ -140,7 +150,7 @@ def stack_data(stack: Stack) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Fits | Release | Step):
+    if isinstance(value, Exemption | Fits | Release | Step):
         return {name.rstrip("_"): _plain(item) for name, item in vars(value).items()}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}

@@ -117,6 +117,24 @@ def test_a_recipe_is_shown(own: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert data["after"] == ["rocm"]
 
 
+@pytest.mark.parametrize("name", [p.stem for p in (Path(__file__).parents[2] / "recipes").glob("*.yaml")])
+def test_each_recipe_of_ours_is_shown_in_both_forms(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(["recipe", "show", name], 0, capsys)["data"]["recipe"]["id"] == name
+    assert run(["recipe", "show", name]) == 0
+    assert capsys.readouterr().out.startswith(f"{name}: ")
+
+
+def test_a_release_says_what_it_is_not_for(capsys: pytest.CaptureFixture[str]) -> None:
+    releases = said(["recipe", "show", "rocm"], 0, capsys)["data"]["recipe"]["releases"]
+    (tag,) = [item for item in releases if item["version"] == "6.1.5"]
+    assert tag["but"][0]["why"] == "only a tag of its source is known, no packages"
+    assert run(["recipe", "show", "rocm"]) == 0
+    assert (
+        "      not for: any machine: only a tag of its source is known, no packages\n"
+        in capsys.readouterr().out
+    )
+
+
 def test_a_stack_is_shown(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["recipe", "show", "ours", "--content", str(own)]) == 0
     shown = capsys.readouterr().out

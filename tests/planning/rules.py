@@ -137,6 +137,12 @@ def installed(plan: Plan, *recipes: str) -> list[str]:
     return found
 
 
+def there(plan: Plan, name: str) -> bool:
+    """The plan rests on a package that is installed already, and does not remove it."""
+    gone = {n for a in plan.actions for n in a.removes}
+    return plan.claims.get(f"package {name}", "absent")[:1].isdigit() and name not in gone
+
+
 def place(plan: Plan, told: Callable[[Action], bool]) -> int:
     return next((n for n, action in enumerate(plan.actions) if told(action)), -1)
 
@@ -218,7 +224,8 @@ def the_packages_are_those_that_training_needs(plan: Plan, box: Box) -> Iterator
     if rocm is None or rocm.source != "amd" or not sources(plan, "rocm"):
         return
     if row_of(rocm.version)["line"] == "legacy":
-        if not {"rocm-hip-runtime-dev", "rocminfo"} <= set(names):
+        missing = {"rocm-hip-runtime-dev", "rocminfo"} - set(names)
+        if any(not there(plan, name) for name in missing):
             yield f"no compiler or no rocminfo among {names}"
         if wrong := [n for n in names if re.search(r"\d\.\d", n) and not n.startswith("libstdc")]:
             yield f"{wrong} bear a version"
@@ -231,7 +238,7 @@ def the_packages_are_those_that_training_needs(plan: Plan, box: Box) -> Iterator
 @rule
 def the_driver_goes_with_rocm_kernel_and_gpus(plan: Plan, box: Box) -> Iterator[str]:
     driver, rocm = plan.choice.get("amdgpu-driver"), plan.choice.get("rocm")
-    if driver is None or driver.source != "dkms":
+    if driver is None or driver.source != "dkms" or plan.request.no_root:
         return
     if rocm and rocm.source == "amd" and not supports(driver.version, rocm.version):
         yield f"driver {driver.version} does not support ROCm {rocm.version}"
@@ -268,7 +275,7 @@ def _kernel(driver: str, box: Box) -> Iterator[str]:
 def a_driver_is_built_with_headers_and_loaded_by_a_start(plan: Plan, box: Box) -> Iterator[str]:
     driver = plan.choice.get("amdgpu-driver")
     at = place(plan, installs("amdgpu-dkms"))
-    wanted = driver is not None and driver.source == "dkms"
+    wanted = driver is not None and driver.source == "dkms" and not plan.request.no_root
     if wanted != (at >= 0):
         yield f"amdgpu-dkms is {'not ' if at < 0 else ''}installed, and the choice is {driver}"
     if not wanted:
@@ -277,7 +284,7 @@ def a_driver_is_built_with_headers_and_loaded_by_a_start(plan: Plan, box: Box) -
     if box.os in ("ubuntu-20.04", "ubuntu-22.04", "ubuntu-24.04"):
         before.append(f"linux-modules-extra-{box.release}")
     for name in before:
-        if not -1 < place(plan, installs(name)) < at:
+        if not there(plan, name) and not -1 < place(plan, installs(name)) < at:
             yield f"{name} does not come before amdgpu-dkms"
     if not any(isinstance(a.do, Reboot) for a in plan.actions[at:]):
         yield "no start loads the new driver"
@@ -292,10 +299,9 @@ def reboots_come_last_and_once(plan: Plan, box: Box) -> Iterator[str]:
 
 @rule
 def the_kernels_own_driver_has_a_reason(plan: Plan, box: Box) -> Iterator[str]:
-    driver, rocm = plan.choice.get("amdgpu-driver"), plan.choice.get("rocm")
+    driver = plan.choice.get("amdgpu-driver")
     own = driver is not None and driver.source == "kernel" and plan.request.driver != "kernel"
-    distro = rocm is not None and rocm.source == "distro"
-    if own and not distro and not any("amdgpu-driver is the kernel's own" in note for note in plan.notes):
+    if own and not any("amdgpu-driver is the kernel's own" in note for note in plan.notes):
         yield "the kernel's own driver without a reason"
     if box.inside and driver is not None:
         yield f"a driver in a {box.inside}"
