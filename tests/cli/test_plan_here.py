@@ -76,10 +76,10 @@ def test_apt_is_asked_while_the_machine_answers_and_not_again(lab: Lab) -> None:
 
 
 def test_its_answer_counts(lab: Lab) -> None:
-    assert not any(action.id.startswith("rocm.repair") for action in lab.draw("base").plan.actions)
+    assert not any(".repair" in action.id for action in lab.draw("base").plan.actions)
     lab.asked.clear()
     lab.apt = MENDING
-    assert any(action.id.startswith("rocm.repair") for action in lab.draw("base").plan.actions)
+    assert any(".repair" in action.id for action in lab.draw("base").plan.actions)
 
 
 def test_nothing_is_asked_early_where_no_step_calls_for_it(lab: Lab) -> None:

@@ -521,7 +521,7 @@ MEANING: dict[str, tuple[str, ...]] = {
     ),
     "a name that is not known": (
         args("{name: '${colour}'}"),
-        "7:18: steps.1.with.name: ${colour}: no variable above and no fact is called so; names here are codename, gcc, gfx, home, jobs, kernel, python, rocm, src, user",
+        "7:18: steps.1.with.name: ${colour}: no variable above and no fact is called so; names here are codename, gcc, gfx, home, jobs, kernel, python, rocm, src, system, user",
     ),
     "a name that is misspelt": (
         args("{name: '${gfxx}'}"),
@@ -531,15 +531,15 @@ MEANING: dict[str, tuple[str, ...]] = {
         HEAD
         + "releases:\n  - {version: '2.0', vars: {extra: x}}\n  - {version: '1.0'}\n"
         + "steps:\n  - id: one\n    uses: tool\n    with: {name: '${extra}-${version}'}\n",
-        "10:18: steps.1.with.name: ${extra}: not every release says it; names here are codename, gcc, gfx, home, jobs, kernel, python, rocm, src, user, version",
+        "10:18: steps.1.with.name: ${extra}: not every release says it; names here are codename, gcc, gfx, home, jobs, kernel, python, rocm, src, system, user, version",
     ),
     "a name without a release": (
         args("{name: '${version}'}"),
-        "7:18: steps.1.with.name: ${version}: no variable above and no fact is called so; names here are codename, gcc, gfx, home, jobs, kernel, python, rocm, src, user",
+        "7:18: steps.1.with.name: ${version}: no variable above and no fact is called so; names here are codename, gcc, gfx, home, jobs, kernel, python, rocm, src, system, user",
     ),
     "a name that stands below": (
         HEAD + "vars: {a: '${b}', b: x}\n" + STEPS,
-        "4:11: vars.a: ${b}: no variable above and no fact is called so; names here are codename, gcc, gfx, home, jobs, kernel, python, rocm, src, user",
+        "4:11: vars.a: ${b}: no variable above and no fact is called so; names here are codename, gcc, gfx, home, jobs, kernel, python, rocm, src, system, user",
     ),
     "a name that is a fact's": (
         HEAD + "vars: {gfx: gfx90a}\n" + STEPS,
