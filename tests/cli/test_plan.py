@@ -125,7 +125,9 @@ def test_a_plan_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_file_takes_no_wishes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = _said(capsys, "install", str(tmp_path / "x.json"), "--arch", "gfx90a")
     assert code == 2
-    assert err.startswith(f"rocmdoctor: {tmp_path / 'x.json'} is a plan already made; --arch gfx90a belongs to 'plan'")
+    assert err.startswith(
+        f"rocmdoctor: {tmp_path / 'x.json'} is a plan already made; --arch gfx90a belongs to 'plan'"
+    )
 
 
 @pytest.mark.parametrize("verb", ["resume", "undo"])
