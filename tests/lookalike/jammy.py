@@ -39,12 +39,12 @@ ID_LIKE=debian
 UBUNTU_CODENAME=jammy
 """
 # A container's kernel is its host's. Programs that read the file see the look-alike; for those that ask the kernel there is
-# a uname before the real one. Nothing of this is a container's business, so that no container is to be seen, too.
+# a uname in the place of the real one. Nothing of this is a container's business, so that no container is to be seen, too.
 _UNAME = f"""\
 #!/bin/sh
 # look-alike: the kernel that this machine seems to run
 [ "$*" = -r ] && exec cat {_OURS}/osrelease
-exec /usr/bin/uname "$@"
+exec /usr/bin/uname.distrib "$@"
 """
 _UNIT = f"""\
 [Unit]
@@ -90,7 +90,8 @@ def fresh(box: Box, built: Built, server: Server, kernel: str = GA) -> None:
     box.write("/usr/lib/os-release", _OS)
     box.write("/etc/debian_version", "bookworm/sid\n")
     box.write(f"{_OURS}/osrelease", f"{kernel}\n")
-    box.write("/usr/local/bin/uname", _UNAME, 0o755)
+    box.good("dpkg-divert --quiet --rename --add /usr/bin/uname")
+    box.write("/usr/bin/uname", _UNAME, 0o755)
     box.write("/etc/systemd/system/lookalike-kernel.service", _UNIT)
     box.good("systemctl -q enable lookalike-kernel.service")
     sources(box, built, server)
