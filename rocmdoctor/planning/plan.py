@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rocmdoctor.actions import Action, Choice, Exec, Plan, Reboot, Request
+from rocmdoctor.actions import Action, Choice, Exec, Fetch, Plan, Reboot, Request, WriteFile
 from rocmdoctor.asking import distinct
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.base import UnknownError
@@ -267,7 +267,7 @@ def fill(drawn: Outline, ground: Ground) -> Plan:
         person=ground.person,
         gfx=drawn.gfx,
         choice=drawn.choice,
-        actions=tuple(_one_reboot_last(_without_repeats(actions))),
+        actions=tuple(_one_reboot_last(_keys_first(_without_repeats(actions)))),
         claims=dict(sorted(ground.claims.items())),
         left_out=drawn.left_out,
         notes=tuple(dict.fromkeys((*drawn.notes, *ground.notes))),
@@ -302,6 +302,20 @@ def _without_repeats(actions: Iterable[Action]) -> Iterable[Action]:
         if action.sources:
             done.clear()
         yield action
+
+
+def _keys_first(actions: Iterable[Action]) -> Iterable[Action]:
+    """Keys of repositories come before any removal.
+
+    A key that is not the right one, and a server that is not there, then end the run while all is as it was. A key whose
+    place another step clears first keeps its turn.
+    """
+    kept = list(actions)
+    written = {a.do.path for a in kept if isinstance(a.do, WriteFile)}
+    first = [a for a in kept if isinstance(a.do, Fetch) and a.do.key and a.do.path not in written]
+    if any(a.removes for a in kept):
+        kept = [*first, *(a for a in kept if a not in first)]
+    return kept
 
 
 def _one_reboot_last(actions: Iterable[Action]) -> Iterable[Action]:

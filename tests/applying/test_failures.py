@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,31 @@ def test_the_most_telling_line_decides() -> None:
     assert str(failures.meaning(lines, TABLE)) == (
         "dpkg could not finish foo; resume finishes it with 'dpkg --configure -a' and tries again"
     )
+
+
+def test_the_log_that_a_program_names_says_more(tmp_path: Path) -> None:
+    log = tmp_path / "make.log"
+    log.write_text(
+        "DKMS make.log for amdgpu-6.8.5\n  CC [M]  x.o\nx.c:1:2: error: no such field\nx.c:1:2: error: no such field\n"
+        "x.c:9:1: error: too few arguments\nmake: *** [Makefile:9: all] Error 2\n"
+    )
+    (dkms,) = [f for f in TABLE if f.log is not None]
+    here = replace(dkms, log=re.compile(r"Consult (\S+)"))
+    lines = [
+        "Error! Bad return status for module build on kernel: 6.11.0-8-generic (x86_64)",
+        f"Consult {log} for more information.",
+    ]
+    found = failures.meaning(lines, (here,))
+    assert found is not None
+    assert found.says == (
+        "the kernel module does not build for kernel 6.11.0-8-generic: x.c:1:2: error: no such field"
+        " / x.c:9:1: error: too few arguments"
+    )
+    assert "--driver kernel" in found.cure
+    log.unlink()
+    found = failures.meaning(lines, (here,))
+    assert found is not None
+    assert found.says == "the kernel module does not build for kernel 6.11.0-8-generic"
 
 
 def test_good_output_means_nothing() -> None:

@@ -264,7 +264,7 @@ def _fill(text: str, values: Mapping[str, str]) -> str:
 
 def installer(release: Release, key: bytes) -> Deb:
     """The package that brings AMD's lists, key, pin and script."""
-    where = "http://repo.radeon.com"
+    where = "https://repo.radeon.com"
     lists = {
         "amdgpu": f"deb {where}/amdgpu/{release.name}/ubuntu jammy main\n#deb-src {where}/amdgpu/{release.name}/ubuntu jammy main\n",
         "rocm": f"deb [arch=amd64] {where}/rocm/apt/{release.name} jammy main\n",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lookalike import amd, others
-from tests.lookalike.keys import Key, keys
+from tests.lookalike.keys import Key, certificate, keys
 from tests.lookalike.repository import About, publish, publish_flat
 
 AMD, UBUNTU, NVIDIA = "repo.radeon.com", "archive.ubuntu.com", "developer.download.nvidia.com"
@@ -34,7 +34,7 @@ class Built:
     other_fingerprint: str
 
     def read(self, name: str) -> bytes:
-        """A file of `keys`: amd.asc, amd.gpg, amd-expired.asc, amd-expired.gpg, other.asc, other.gpg."""
+        """A file of `keys`: amd, amd-expired and other, as .asc and .gpg; server.crt, which the servers show."""
         return (self.folder / "keys" / name).read_bytes()
 
     @classmethod
@@ -63,6 +63,7 @@ def _keys(folder: Path, own: Key, other: Key) -> None:
     for name, text in {"amd": own.public, "amd-expired": own.expired, "other": other.public}.items():
         (place / f"{name}.asc").write_text(text, encoding="ascii")
         (place / f"{name}.gpg").write_bytes(own.binary(text))
+    certificate(place, (AMD, UBUNTU, NVIDIA))
 
 
 def _amd(folder: Path, key: Key) -> None:

@@ -7,6 +7,8 @@ packages, and any GPU.
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,12 +41,12 @@ ID_LIKE=debian
 UBUNTU_CODENAME=jammy
 """
 # A container's kernel is its host's. Programs that read the file see the look-alike; for those that ask the kernel there is
-# a uname before the real one. Nothing of this is a container's business, so that no container is to be seen, too.
+# a uname in the place of the real one. Nothing of this is a container's business, so that no container is to be seen, too.
 _UNAME = f"""\
 #!/bin/sh
 # look-alike: the kernel that this machine seems to run
 [ "$*" = -r ] && exec cat {_OURS}/osrelease
-exec /usr/bin/uname "$@"
+exec /usr/bin/uname.distrib "$@"
 """
 _UNIT = f"""\
 [Unit]
@@ -60,7 +62,7 @@ WantedBy=sysinit.target
 """
 _SOURCES = f"""\
 Types: deb
-URIs: http://{UBUNTU}/ubuntu
+URIs: https://{UBUNTU}/ubuntu
 Suites: jammy
 Components: main restricted universe
 Signed-By: /usr/share/keyrings/ubuntu-archive-keyring.gpg
@@ -90,7 +92,8 @@ def fresh(box: Box, built: Built, server: Server, kernel: str = GA) -> None:
     box.write("/usr/lib/os-release", _OS)
     box.write("/etc/debian_version", "bookworm/sid\n")
     box.write(f"{_OURS}/osrelease", f"{kernel}\n")
-    box.write("/usr/local/bin/uname", _UNAME, 0o755)
+    box.good("dpkg-divert --quiet --rename --add /usr/bin/uname")
+    box.write("/usr/bin/uname", _UNAME, 0o755)
     box.write("/etc/systemd/system/lookalike-kernel.service", _UNIT)
     box.good("systemctl -q enable lookalike-kernel.service")
     sources(box, built, server)
@@ -104,13 +107,25 @@ def fresh(box: Box, built: Built, server: Server, kernel: str = GA) -> None:
     box.good(f"rm -r /lib/modules/*-amd64; {_OWN_MODULE}", kernel, seconds=120)
 
 
+def address() -> str:
+    """An address on loopback that is this process's own, so that its server can have port 443."""
+    return f"127.{64 + os.getpid() // 64000 % 64}.{os.getpid() // 250 % 256}.{1 + os.getpid() % 250}"
+
+
 def sources(box: Box, built: Built, server: Server) -> None:
-    """Ubuntu's archive, and where the servers are that the look-alike stands in for."""
+    """Ubuntu's archive, and the names of the servers that the look-alike stands in for; it has their port, 443."""
     for path in (box.root / "etc/apt").glob("sources.list*"):
         for file in path.glob("*") if path.is_dir() else [path]:
             file.unlink()
-    proxies = "".join(f'Acquire::http::Proxy::{host} "{server.url}/";\n' for host in (AMD, UBUNTU, NVIDIA))
-    box.write("/etc/apt/apt.conf.d/00lookalike", f"// look-alike: these servers are on loopback\n{proxies}")
+    address = server.server_address[0]
+    names = {
+        "127.0.0.1": "localhost",
+        "127.0.1.1": socket.gethostname(),
+        str(address): f"{AMD} {UBUNTU} {NVIDIA}",
+    }
+    box.write("/etc/hosts", "".join(f"{number} {name}\n" for number, name in names.items()))
+    _bytes(box, "/usr/local/share/ca-certificates/lookalike.crt", built.read("server.crt"))
+    box.good("update-ca-certificates 2>/dev/null")
     _bytes(box, "/usr/share/keyrings/ubuntu-archive-keyring.gpg", built.read("other.gpg"))
     box.write("/etc/apt/sources.list.d/ubuntu.sources", _SOURCES)
     box.good("rm -rf /var/lib/apt/lists/*")
@@ -128,7 +143,7 @@ def cuda(box: Box, built: Built) -> None:
     _bytes(box, "/usr/share/keyrings/cuda-archive-keyring.gpg", built.read("other.gpg"))
     box.write(
         "/etc/apt/sources.list.d/cuda-ubuntu2204-x86_64.list",
-        f"deb [signed-by=/usr/share/keyrings/cuda-archive-keyring.gpg] http://{NVIDIA}/{CUDA}/ /\n",
+        f"deb [signed-by=/usr/share/keyrings/cuda-archive-keyring.gpg] https://{NVIDIA}/{CUDA}/ /\n",
     )
     box.write(
         "/etc/apt/preferences.d/cuda-repository-pin-600",
@@ -141,7 +156,7 @@ def old_rocm(box: Box, built: Built, release: str = "5.7.1") -> None:
     """An older ROCm from AMD's repository, as AMD's pages said."""
     _bytes(box, "/etc/apt/keyrings/rocm.gpg", built.read("amd.gpg"))
     options = "[arch=amd64 signed-by=/etc/apt/keyrings/rocm.gpg]"
-    lists = {"rocm": f"http://{AMD}/rocm/apt/{release}", "amdgpu": f"http://{AMD}/amdgpu/{release}/ubuntu"}
+    lists = {"rocm": f"https://{AMD}/rocm/apt/{release}", "amdgpu": f"https://{AMD}/amdgpu/{release}/ubuntu"}
     for name, where in lists.items():
         box.write(f"/etc/apt/sources.list.d/{name}.list", f"deb {options} {where} jammy main\n")
     box.write(
@@ -193,7 +208,7 @@ def leftovers(box: Box) -> None:
     box.write("/usr/lib/x86_64-linux-gnu/amdvlk/README", "look-alike\n")
     box.write(
         "/etc/apt/sources.list.d/amdgpu-proprietary.list",
-        f"# deb http://{AMD}/amdgpu/21.50.2/ubuntu jammy proprietary\n",
+        f"# deb https://{AMD}/amdgpu/21.50.2/ubuntu jammy proprietary\n",
     )
     box.write("/home/ann/notes.txt", "ann's own\n")
 

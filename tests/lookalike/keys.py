@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,3 +80,23 @@ def _gpg(home: Path, *words: str, given: bytes = b"") -> bytes:
     )
     assert done.returncode == 0, f"gpg {words}: {done.stderr.decode(errors='replace')}"
     return done.stdout
+
+
+def certificate(folder: Path, hosts: Iterable[str]) -> Path:
+    """A file with a key and a certificate for servers of these names, which signs itself."""
+    key, cert = folder / "server.key", folder / "server.crt"
+    names = ",".join(f"DNS:{host}" for host in hosts)
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"]
+    argv += [
+        "-days",
+        "30",
+        "-subj",
+        "/O=look-alike/CN=look-alike servers",
+        "-addext",
+        f"subjectAltName={names}",
+    ]
+    done = subprocess.run(
+        [*argv, "-keyout", str(key), "-out", str(cert)], capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    return cert

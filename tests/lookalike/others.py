@@ -59,7 +59,10 @@ def kernel(release: str, flavour: str) -> Iterator[Deb]:
             scripts={"postinst": _HEADERS_POSTINST.replace("@KERNEL@", release),
                      "prerm": _HEADERS_PRERM.replace("@KERNEL@", release)},
         ),
-        f"linux-image-{flavour}": Deb("", "", "", "", depends=(f"linux-image-{release}",)),
+        f"linux-modules-extra-{release}": Deb("", "", "", "", depends=(f"linux-modules-{release}",)),
+        f"linux-image-{flavour}": Deb(
+            "", "", "", "", depends=(f"linux-image-{release}", f"linux-modules-extra-{release}", "linux-firmware")
+        ),
         f"linux-headers-{flavour}": Deb("", "", "", "", depends=(f"linux-headers-{release}",)),
     }  # fmt: skip
     for name, part in parts.items():

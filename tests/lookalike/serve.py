@@ -1,13 +1,14 @@
 """Serves the look-alike repositories on loopback: python -m tests.lookalike.serve DIR [PORT].
 
-A plain request is for repo.radeon.com; as a proxy (apt's Acquire::http::Proxy::<host>) it answers for all hosts that DIR
-has folders of. It can also be bad on purpose: see Fault.
+It answers for the hosts that DIR has folders of, by the name that the request is for: /etc/hosts lets them be on loopback.
+Without such a name it is repo.radeon.com. On port 443 it speaks TLS. It can also be bad on purpose: see Fault.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,8 @@ from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
 from tests.lookalike.build import AMD, BROKEN
+
+HTTPS = 443
 
 
 @dataclass
@@ -51,8 +54,13 @@ class Server(ThreadingHTTPServer):
     # A stalled answer must not hold the end of a test.
     block_on_close = False
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+    def __init__(self, folder: Path, port: int = 0, address: str = "127.0.0.1") -> None:
+        super().__init__((address, port), _Handler)
+        if port == HTTPS:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(folder / "keys" / "server.crt", folder / "keys" / "server.key")
+            # Hands are shaken in the thread of the request, so that a slow one holds nobody else.
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.folder = folder
         self.faults: list[Fault] = []
         self.asked: list[tuple[str, str, int]] = []
@@ -80,8 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 60
 
     def do_GET(self) -> None:
-        parts = urlsplit(self.path)
-        host, path = parts.hostname or AMD, unquote(parts.path)
+        path = unquote(urlsplit(self.path).path)
+        named = self.headers.get("Host", "").partition(":")[0]
+        host = named if (self.server.folder / named).is_dir() and "." in named else AMD
         file = self.server.file_of(host, path)
         fault = next((f for f in self.server.faults if f.takes(path)), None)
         there = ".." not in path and file.is_file()
@@ -96,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        with suppress(BrokenPipeError, ConnectionResetError):
+        with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLError):
             if fault is None or fault.kind not in ("cut", "stall"):
                 self.wfile.write(data)
                 return
@@ -114,9 +123,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path, port: int = 0) -> Iterator[Server]:
+def serving(folder: Path, port: int = 0, address: str = "127.0.0.1") -> Iterator[Server]:
     """A server in a thread of its own."""
-    server = Server(folder, port)
+    server = Server(folder, port, address)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

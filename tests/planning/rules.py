@@ -329,9 +329,17 @@ def nothing_foreign_goes(plan: Plan, box: Box) -> Iterator[str]:
 @rule
 def steps_stand_in_their_order(plan: Plan, box: Box) -> Iterator[str]:
     order = ["purge", "amdgpu-driver", "rocm", "gpu-access", "host-tuning", "shell-env"]
-    seen = [a.recipe for a in plan.actions if not isinstance(a.do, Reboot) and a.recipe in order]
+    seen = [a.recipe for a in plan.actions if not isinstance(a.do, (Reboot, Fetch)) and a.recipe in order]
     if seen != sorted(seen, key=order.index):
         yield f"{list(dict.fromkeys(seen))}"
+
+
+@rule
+def keys_are_there_before_anything_goes(plan: Plan, box: Box) -> Iterator[str]:
+    keys = [n for n, a in enumerate(plan.actions) if isinstance(a.do, Fetch) and a.do.key]
+    going = [n for n, a in enumerate(plan.actions) if a.removes]
+    if keys and going and max(keys) > min(going):
+        yield f"{plan.actions[min(going)].id} removes before {plan.actions[max(keys)].id} has proved its key"
 
 
 @rule

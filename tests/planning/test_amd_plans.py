@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rocmdoctor.actions import Plan
+from rocmdoctor.actions import Fetch, Plan
 from rocmdoctor.planning.choose import grouped
 from rocmdoctor.planning.plan import RefusedError
 from tests.machines.families import family
@@ -418,7 +418,7 @@ def test_a_plan_is_borne_out_by_the_facts(box: Box, wish: dict[str, Any]) -> Non
 def test_a_used_machine_is_cleared_before_the_newest_is_installed() -> None:
     made = planned(used(), arch="gfx90a")
     assert (made.choice["rocm"].version, made.choice["amdgpu-driver"].version) == ("7.2.4", "30.30.4")
-    recipes = list(dict.fromkeys(a.recipe for a in made.actions))
+    recipes = list(dict.fromkeys(a.recipe for a in made.actions if not isinstance(a.do, Fetch)))
     assert recipes[:3] == ["purge", "amdgpu-driver", "rocm"]
     assert {*ROCM, *DRIVER, *NVIDIA} <= {name for a in made.actions for name in a.removes}
     assert made.notes[0] == "ROCm 5.7.0 of AMD's is here, and 7.2.4 takes its place; --rocm 5.7.0 keeps it"
