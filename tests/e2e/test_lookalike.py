@@ -21,7 +21,8 @@ from tests.e2e.installer import PASSWORD, Machine, state_of
 from tests.e2e.processes import good
 from tests.lookalike import jammy
 from tests.lookalike.amd import RELEASES
-from tests.lookalike.build import Built, build
+from tests.lookalike.build import AMD as AMD_HOST
+from tests.lookalike.build import UBUNTU, Built, build
 from tests.lookalike.debs import Deb, File
 from tests.lookalike.serve import HTTPS, Fault, Server, serving
 
@@ -279,26 +280,14 @@ def test_undo_takes_back_what_can_be_taken_back(cured: Cured) -> None:
 # ---------------------------------------------------------------- one trouble at a time
 
 
-def _refused(machine: Machine, command: str, *words: str) -> str:
-    """A command that changes nothing and says why."""
-    before = state_of(machine)
-    said = _type(machine, command)
-    assert said.code == 3, said.text[-3000:]
-    for word in words:
-        assert word in " ".join(said.text.split()), f"{word!r} in {said.text}"
-    assert state_of(machine) == before
-    return said.text
-
-
 @pytest.mark.slow
-def test_an_unknown_key_is_shown_and_taken_only_by_name(lab: Lab) -> None:
-    with lab.boot("fresh") as machine:
+def test_an_unknown_key_is_shown_before_anything_goes_and_taken_only_by_name(lab: Lab) -> None:
+    with lab.boot("used") as machine:
+        before = _packages(machine)
         said = _type(machine, lab.command())
-        assert said.code in (3, 4), said.text[-3000:]
-        shown = said.text.replace(" ", "").replace("\r\n", "")
-        assert lab.built.fingerprint in shown
-        assert "--trust-key" in said.text
-        assert [v for v in _packages(machine).values() if f".{WANTED.code}-" in v] == []
+        assert said.code == 4, said.text[-3000:]
+        assert f"--trust-key {lab.built.fingerprint}" in said.text
+        assert _packages(machine) == before
         said = _type(machine, lab.command(*lab.trusted))
         assert said.code == 0, said.text[-3000:]
         assert _packages(machine)["rocm-core"] == "6.2.4.60204-139~22.04"
@@ -400,6 +389,40 @@ def test_a_mirror_that_is_cut_in_the_middle_is_resumed(lab: Lab) -> None:
         there = _packages(machine)
         assert there["rocm-llvm"] == "18.0.0.24392.60204-139~22.04"
         assert [n for n, v in there.items() if f".{OLD.code}-" in v] == []
+
+
+@pytest.mark.slow
+def test_a_server_that_is_not_there_leaves_all_as_it_was(lab: Lab) -> None:
+    with lab.boot("used") as machine:
+        machine.good(f"sed -i 's/^127[.].* {UBUNTU.replace('.', '[.]')}.*/127.0.0.9 {AMD_HOST}/' /etc/hosts")
+        before = _packages(machine)
+        said = _type(machine, lab.command(*lab.trusted))
+        assert said.code == 4, said.text[-3000:]
+        assert f"{AMD}/rocm/rocm.gpg.key" in said.text
+        assert _packages(machine) == before
+
+
+@pytest.mark.slow
+def test_one_release_takes_the_place_of_another_and_back(lab: Lab) -> None:
+    with lab.boot("fresh") as machine:
+        for release, version in (("6.0.2", "6.0.2.60002-115~22.04"), ("6.2.4", "6.2.4.60204-139~22.04")):
+            words = ["--arch", "gfx90a", "--rocm", release, *lab.trusted]
+            said = _type(machine, f"./run install base {' '.join(words)}")
+            assert said.code == 0, said.text[-3000:]
+            assert _packages(machine)["rocm-core"] == version
+            assert machine.good("ls -d /opt/rocm-*").split() == [f"/opt/rocm-{release}"]
+            assert machine.good("apt-get check -qq; apt-get update 2>&1 | grep -E '^(W|E):' || true") == ""
+        assert _type(machine, "./run undo").code == 0
+
+
+@pytest.mark.slow
+def test_a_mirror_stands_in_for_amd_s_server(lab: Lab) -> None:
+    with lab.boot("fresh") as machine, serving(lab.built.folder) as mirror:
+        said = _type(machine, lab.command(*lab.trusted, "--mirror", mirror.url))
+        assert said.code == 0, said.text[-3000:]
+        policy = machine.good("apt-cache policy rocm-core")
+        assert f"600 {mirror.url}/rocm/apt/6.2.4 jammy/main amd64 Packages" in policy
+        assert AMD not in policy
 
 
 _MORE = Deb(
