@@ -16,7 +16,7 @@ from rocmdoctor.applying.failures import Failure
 from rocmdoctor.applying.journal import FILE, Journal, JournalError
 from rocmdoctor.applying.lock import PACKAGE_LOCKS
 from rocmdoctor.applying.steps import LOCK_SECONDS, Context, StepError, StoppedError
-from rocmdoctor.applying.stopping import AFTER_THIS, AT_ONCE, Stop, listening
+from rocmdoctor.applying.stopping import AFTER_THIS, AT_ONCE, GOING_DOWN, Stop, listening
 from rocmdoctor.frozen import frozen
 
 DONE, FAILED, STOPPED, REBOOT = "done", "failed", "stopped", "reboot"
@@ -170,6 +170,9 @@ class _Run:
         except StoppedError:
             return self._stopped(action.id)
         except StepError as error:
+            if self.stop.why == GOING_DOWN:
+                # The step's programs were ended with us; resume mends that.
+                return self._stopped(action.id)
             return self._failed(number, action, error, context)
         self.journal.write("done", action.id, **more)
         self._tell("done", number, action)
@@ -211,7 +214,7 @@ class _Run:
 
     def _stopped(self, step: str) -> Outcome:
         self.journal.write("stopped", step, why=self.stop.why)
-        return Outcome(STOPPED, step, "as was asked")
+        return Outcome(STOPPED, step, GOING_DOWN if self.stop.why == GOING_DOWN else "as was asked")
 
     def _failed(self, number: int, action: Action, error: StepError, context: Context) -> Outcome:
         try:

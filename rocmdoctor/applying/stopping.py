@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 GO_ON, AFTER_THIS, AT_ONCE = 0, 1, 2
+# Nobody's wish: such a run goes on after the next start of the machine, as after a power cut.
+GOING_DOWN = "by SIGTERM, as when the machine goes down"
 
 
 class Stop:
@@ -25,7 +27,7 @@ class Stop:
     def ask(self, wish: int, why: str = "") -> None:
         """Never takes a wish back. May be called by a signal's handler. `why` is what stands in the history."""
         self._wish = max(self._wish, min(wish, AT_ONCE))
-        self.why = self.why or why
+        self.why = why if why == GOING_DOWN else self.why or why
 
     def once_more(self) -> None:
         """One step more urgent than before."""
@@ -50,7 +52,7 @@ def listening(stop: Stop) -> Iterator[None]:
         elif number == signal.SIGHUP:
             stop.ask(AFTER_THIS, "the terminal was gone")
         else:
-            stop.ask(AT_ONCE, "by SIGTERM, as when the machine goes down")
+            stop.ask(AT_ONCE, GOING_DOWN)
 
     former = {n: signal.signal(n, heard) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:

@@ -62,6 +62,6 @@ def disarm() -> None:
         quiet(("systemctl", "daemon-reload"))
 
 
-def reboot() -> None:
-    """Asks systemd for it. Raises OSError when it cannot be asked."""
-    quiet(("systemctl", "reboot"))
+def reboot() -> bool:
+    """Asks systemd for it. False when it will not: some program, such as a package manager, asks the machine to stay up."""
+    return quiet(("systemctl", "reboot")) in (0, None)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rocmdoctor.cli.verifying import Verified
 
 VERIFY_SECONDS = 240.0
+REBOOT = 102
 
 
 @dataclass(frozen=True)
@@ -107,23 +108,29 @@ class Ending:
         )
         return code
 
-    def waiting_for_reboot(self, plan: Plan, folder: Path, outcome: Outcome, *, armed: bool) -> int:
-        """Done so far; the rest needs a reboot that nobody agreed to."""
-        text = waiting_text(outcome.message, folder.name, armed=armed)
+    def waiting_for_reboot(
+        self, plan: Plan, folder: Path, outcome: Outcome, *, armed: bool, refused: bool
+    ) -> int:
+        """Done so far; the rest needs a reboot that nobody agreed to, or that systemd refused."""
+        text = waiting_text(outcome.message, folder.name, armed=armed, refused=refused)
         if self._options.json:
-            problem = {"code": "reboot-needed", "message": " ".join(text.split()), "where": outcome.action}
-            return self._envelope("findings", 102, self._data(plan, folder), [problem])
+            return self._to_reboot(plan, folder, outcome, "reboot-needed", text)
         self._print(text)
-        return 102
+        return REBOOT
 
-    def rebooting(self, plan: Plan, folder: Path, outcome: Outcome) -> None:
-        """Said right before the machine goes down."""
-        text = f"rebooting now: {outcome.message}; the installation goes on by itself after it"
-        self._say(text)
-        if self._options.json:
-            problem = {"code": "rebooting", "message": text, "where": outcome.action}
-            self._envelope("findings", 102, self._data(plan, folder), [problem])
-            sys.stdout.flush()
+    def about_to_reboot(self, outcome: Outcome) -> None:
+        """Said while there is still a terminal."""
+        self._say(f"rebooting now: {outcome.message}; the installation goes on by itself after it")
+
+    def rebooting(self, plan: Plan, folder: Path, outcome: Outcome) -> int:
+        """The machine goes down now."""
+        if not self._options.json:
+            return REBOOT
+        return self._to_reboot(plan, folder, outcome, "rebooting", f"rebooting now: {outcome.message}")
+
+    def _to_reboot(self, plan: Plan, folder: Path, outcome: Outcome, code: str, text: str) -> int:
+        problem = {"code": code, "message": " ".join(text.split()), "where": outcome.action}
+        return self._envelope("findings", REBOOT, self._data(plan, folder), [problem])
 
     def undone(self, folder: Path, outcome: Undone) -> int:
         """A run was taken back, as far as it could be."""
@@ -183,6 +190,7 @@ class Ending:
         errors: list[dict[str, str]],
     ) -> int:
         sys.stdout.write(envelope(self._options.verb, status, code, data, errors) + "\n")
+        sys.stdout.flush()
         return code
 
     def _print(self, text: str, *, error: bool = False) -> None:

@@ -11,6 +11,7 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,10 +24,10 @@ from rocmdoctor.applying.encoding import PlanFileError, plan_as_json, plan_from_
 from rocmdoctor.applying.lock import LockedError, locked
 from rocmdoctor.applying.run_plan import Means, Outcome, run
 from rocmdoctor.applying.steps import refused
+from rocmdoctor.applying.stopping import GOING_DOWN
 from rocmdoctor.applying.undo import take_back
 from rocmdoctor.cli.ending import Ending, Report
 
-REBOOT = 102
 OPTIONS, PROMISED = "options.json", "promised"
 
 
@@ -171,8 +172,10 @@ def resume(state: Path, number: int, options: Options, content: tuple[Path, ...]
 
 def _settled(state: Path, number: int) -> bool:
     """Whoever ended the run could not remove the unit; a start of the machine is no reason to go on with it."""
-    now = next((run.state for run in places.runs(state) if run.number == number), "")
-    return now not in ("interrupted", "reboot", "empty")
+    now = next((run for run in places.runs(state) if run.number == number), None)
+    if now is not None and now.state == "stopped":
+        return now.says != GOING_DOWN
+    return now is None or now.state not in ("interrupted", "reboot", "empty")
 
 
 def undo(state: Path, number: int, options: Options) -> int:
@@ -197,15 +200,26 @@ def _go(
     means = Means(is_ok=lambda name: ending.is_ok(name, user, content or _own_content()))
     outcome = run(plan, folder, person=user, show=ending.progress, means=means)
     if outcome.state == "reboot":
-        if options.reboot and armed:
-            ending.rebooting(plan, folder, outcome)
-            unit.reboot()
-            return REBOOT
-        return ending.waiting_for_reboot(plan, folder, outcome, armed=armed)
-    _Unit(state, folder).disarm()
+        agreed = options.reboot and armed
+        if agreed and _reboots(ending, outcome):
+            return ending.rebooting(plan, folder, outcome)
+        return ending.waiting_for_reboot(plan, folder, outcome, armed=armed, refused=agreed)
+    if outcome.message != GOING_DOWN:
+        _Unit(state, folder).disarm()
     if outcome.state != "done":
         return ending.stopped_at(plan, folder, outcome)
     return _verified(plan, folder, outcome, ending, content)
+
+
+def _reboots(ending: Ending, outcome: Outcome) -> bool:
+    ending.about_to_reboot(outcome)
+    # There is still something to say when the machine ends its processes.
+    former = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTERM, signal.SIGHUP)}
+    if unit.reboot():
+        return True
+    for number, handler in former.items():
+        signal.signal(number, handler)
+    return False
 
 
 def _verified(plan: Plan, folder: Path, outcome: Outcome, ending: Ending, content: tuple[Path, ...]) -> int:
@@ -261,4 +275,4 @@ class _Unit:
             sys.stderr.write(f"rocmdoctor: the unit {unit.NAME} stays: {_words(error)}\n")
 
 
-__all__ = ["REBOOT", "Options", "Report", "begin_here", "guarded", "main", "resume", "undo"]
+__all__ = ["Options", "Report", "begin_here", "guarded", "main", "resume", "undo"]

@@ -52,14 +52,19 @@ def stopped_text(state: str, action: str, message: str, run: str, unattended: bo
     )
 
 
-def waiting_text(why: str, run: str, *, armed: bool) -> str:
-    """Done so far; a reboot is needed."""
+def waiting_text(why: str, run: str, *, armed: bool, refused: bool) -> str:
+    """Done so far; a reboot is needed. `refused`: systemd would not do it now."""
     goes_on = (
         "After the reboot the installation goes on by itself."
         if armed
         else f"After the reboot, go on with: rocmdoctor resume {run}"
     )
-    return f"\nDone so far. A reboot is needed: {why}.\n{goes_on}\nNext: sudo reboot"
+    blocked = (
+        "systemd does not reboot now: some program asks the machine to stay up ('systemd-inhibit --list' names it).\n"
+        if refused
+        else ""
+    )
+    return f"\nDone so far. A reboot is needed: {why}.\n{blocked}{goes_on}\nNext: sudo reboot"
 
 
 def undone_text(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -311,6 +313,22 @@ def test_with_reboot_it_reboots_by_itself(lab: Lab) -> None:
     lab.undone()
 
 
+def test_some_program_asks_the_machine_to_stay_up(lab: Lab) -> None:
+    """As package managers do while they work: then it says so, and goes on after a later reboot."""
+    _recipe_with_a_reboot(lab)
+    with lab.machine.begin("exec systemd-inhibit --what=shutdown --why=test sleep 100"):
+        until(lambda: "test" in lab.machine.good("systemd-inhibit --list --no-legend"), "the inhibitor")
+        said = lab.machine.doctor(*INSTALL, "booting", "--yes", "--reboot")
+        lab.machine.good("pkill -x systemd-inhibit; pkill -x sleep || true")
+    assert (said["exit_code"], said["errors"][0]["code"]) == (102, "reboot-needed")
+    assert (
+        "systemd does not reboot now: some program asks the machine to stay up"
+        in said["errors"][0]["message"]
+    )
+    assert _armed(lab)
+    lab.undone()
+
+
 def test_a_typed_yes_to_the_reboot(lab: Lab) -> None:
     _recipe_with_a_reboot(lab)
     talk = _talk(lab, *INSTALL, "booting").hears(r"Continue\? \[y/N\]").types("y")
@@ -392,6 +410,52 @@ def test_the_terminal_is_gone(lab: Lab) -> None:
     assert (told["state"], told["says"]) == ("stopped", "the terminal was gone")
     assert not _armed(lab)
     _goes_on(lab)
+
+
+def _running(lab: Lab) -> subprocess.Popen[bytes]:
+    """An installation of root's in the background that stands at the gate."""
+    command = shlex.join(["./run", *INSTALL, "gated", "--yes", "--json"])
+    begun = lab.machine.begin(f"{command} > /var/tmp/said 2> /var/tmp/told; echo $? > /var/tmp/code")
+    waiting(lab.machine, "fault-gate")
+    return begun
+
+
+def test_who_asked_for_json_gets_an_envelope_for_ctrl_c(lab: Lab) -> None:
+    with _running(lab):
+        lab.machine.good("kill -INT $(pgrep -f '[s]tart.py begin')")
+        gate(lab.machine, opened=True)
+    said = json.loads(lab.machine.good("cat /var/tmp/said"))
+    assert (lab.machine.good("cat /var/tmp/code"), said["exit_code"], said["status"]) == (
+        "130\n",
+        130,
+        "error",
+    )
+    assert [step["state"] for step in said["data"]["steps"]] == ["done", "done", "open"]
+    assert said["errors"][0]["code"] == "stopped"
+    _goes_on(lab)
+
+
+def _let_end(begun: subprocess.Popen[bytes]) -> int | None:
+    """systemd stops all processes before it ends them; nsenter, outside, follows the first and hears nothing of the second."""
+    begun.send_signal(signal.SIGCONT)
+    return begun.poll()
+
+
+def test_the_machine_is_rebooted_in_the_middle(lab: Lab) -> None:
+    """By somebody who did not mind that apt asks to wait: it goes on by itself, as after a power cut."""
+    with _running(lab) as begun:
+        assert lab.machine.run("systemctl reboot").returncode == 1
+        lab.machine.good("systemctl start --no-block reboot.target")
+        until(lambda: _let_end(begun) is not None, "the end of the processes")
+    gate(lab.machine, opened=True)
+    lab.machine.wait_for_reboot()
+    told = events(lab.machine)
+    assert [event for event in told if event.startswith(("stopped", "resumed", "verified", "end"))] == [
+        "stopped gated.s1.2", "resumed", "verified", "end"
+    ]  # fmt: skip
+    assert installed(lab.machine, "fault-gate") == "install ok installed"
+    assert lab.machine.good("find /etc/systemd -name '*rocmdoctor*'") == ""
+    lab.undone()
 
 
 # ---------------------------------------------------------------- plans in files
