@@ -166,6 +166,7 @@ def test_yes_agrees_to_no_removal(lab: Lab) -> None:
     lab.unchanged()
 
 
+@pytest.mark.slow
 def test_at_a_terminal_a_removal_is_part_of_the_question(lab: Lab) -> None:
     talk = _talk(lab, *INSTALL, "taking", user="root")
     talk.hears(r"Install, and REMOVE what is named above\? \[y/N\]").types("n")
@@ -221,7 +222,7 @@ def test_who_may_not_use_sudo_hears_what_an_administrator_can_do(lab: Lab) -> No
     lab.unchanged()
 
 
-@pytest.mark.parametrize("user", ["ann", "bob"])
+@pytest.mark.parametrize("user", ["ann", pytest.param("bob", marks=pytest.mark.slow)])
 def test_without_a_terminal_sudo_cannot_ask(lab: Lab, user: str) -> None:
     said = lab.machine.doctor(*INSTALL, "small", "--yes", user=user)
     assert (said["exit_code"], said["errors"][0]["code"]) == (5, "no-root")
@@ -338,6 +339,7 @@ def test_a_typed_yes_to_the_reboot(lab: Lab) -> None:
     lab.undone()
 
 
+@pytest.mark.slow
 def test_a_typed_no_to_the_reboot(lab: Lab) -> None:
     _recipe_with_a_reboot(lab)
     talk = _talk(lab, *INSTALL, "booting").hears(r"Continue\? \[y/N\]").types("y")
