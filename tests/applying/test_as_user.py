@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pwd
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -98,6 +99,7 @@ def test_undo_follows_no_link_that_was_put_there_since(home: Path) -> None:
     assert victim.read_text() == "ours\n"
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git, which applies patches")
 def test_programs_downloads_and_patches_are_the_users(home: Path) -> None:
     (home / "src").mkdir()
     (home / "src/code.py").write_text("one\ntwo\nthree\n")

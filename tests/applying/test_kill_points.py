@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -137,6 +138,7 @@ def same_tree(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {k: (m, d.replace(bytes(folder), b"HOME")) for k, (m, d) in found.items()}
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git, which applies patches")
 def test_every_kill_point_ends_the_same(memory: Path, record_property: Callable[[str, object], None]) -> None:
     whole = fresh(memory / "whole")
     start = same_tree(memory / "whole")
