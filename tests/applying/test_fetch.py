@@ -238,7 +238,7 @@ def test_a_clock_that_is_wrong_is_named(
     if begins:
         monkeypatch.setenv("SSL_CERT_FILE", certificate)
     with serving(tmp_path, certificate, key) as port:
-        address = f"https://localhost:{port}/whole"
+        address = f"https://127.0.0.1:{port}/whole"
         message = Bench(tmp_path / "state", get(address, tmp_path / "f")).run().message
     assert message.startswith(f"{address}: {says}")
     assert "then resume" in message or "ca-certificates" in message
@@ -259,7 +259,7 @@ x509_extensions = ext
 commonName = supplied
 [ext]
 basicConstraints = critical, CA:true
-subjectAltName = DNS:localhost
+subjectAltName = IP:127.0.0.1
 """
     (folder / "ca.cnf").write_text(settings)
     (folder / "index").write_text("")
