@@ -35,6 +35,7 @@ PRINTED = {
     "E: Failed to fetch http://x/y.deb  Hash Sum mismatch": "a mirror gave another file than its list names",
     "Error! Bad return status for module build on kernel: 6.1.0-25-amd64 (x86_64)": "does not build for kernel 6.1.0-25-amd64",
     "E: Sub-process /usr/bin/dpkg returned an error code (1)": "dpkg could not finish a package",
+    "E: Sub-process /usr/bin/dpkg exited unexpectedly": "dpkg was killed",
     "touch: cannot touch '/etc/x': Read-only file system": "the file system is mounted read-only",
     "curl: (60) SSL certificate problem: certificate is not yet valid": "not valid yet by this machine's clock",
     "curl: (60) SSL certificate problem: self-signed certificate": "the server's certificate is not trusted",

@@ -309,7 +309,8 @@ import fcntl, os, time
 file = open("/var/lib/dpkg/lock-frontend", "r+")
 fcntl.lockf(file, fcntl.LOCK_EX)
 open("/var/tmp/held", "w").write(str(os.getpid()))
-while not os.path.exists("/var/tmp/release"):
+end = time.monotonic() + 90
+while not os.path.exists("/var/tmp/release") and time.monotonic() < end:
     time.sleep(0.05)
 """
 
@@ -348,10 +349,12 @@ def _behind_the_gate(lab: Lab) -> Iterator[subprocess.Popen[bytes]]:
     recipe(lab.machine, "gated", packages("fault-gate"), _PAIR, _FILE)
     command = " ".join(["./run", *INSTALL, "gated", "--yes", "--json"])
     with lab.machine.begin(f"{command} > /var/tmp/said 2> /var/tmp/told") as begun:
-        waiting(lab.machine, "fault-gate")
-        yield begun
-        gate(lab.machine, opened=True)
-        begun.wait(60)
+        try:
+            waiting(lab.machine, "fault-gate")
+            yield begun
+        finally:
+            gate(lab.machine, opened=True)
+            begun.wait(60)
 
 
 def _runner(lab: Lab) -> str:
@@ -539,6 +542,22 @@ def test_a_step_is_killed_as_when_memory_runs_out(lab: Lab) -> None:
     (lab.machine.root / "var/tmp/broken").unlink()
     assert lab.machine.doctor("resume")["exit_code"] == 0
     assert differing(state(lab.machine), lab.undisturbed) == {}
+    lab.undo()
+
+
+def test_dpkg_is_killed(lab: Lab) -> None:
+    """Then apt-get does nothing more until somebody has told dpkg to finish; resume does."""
+    with _behind_the_gate(lab) as first:
+        lab.machine.good("pkill -KILL -x dpkg")
+        assert first.wait(30) == 4
+        said = json.loads((lab.machine.root / "var/tmp/said").read_text())
+        assert "dpkg was killed; resume finishes what it has begun" in said["errors"][0]["message"]
+        refused = lab.machine.run("apt-get -y -q install fault-other")
+        assert (refused.returncode, "dpkg was interrupted" in refused.stderr) == (100, True)
+        gate(lab.machine, opened=True)
+        assert lab.machine.doctor("resume")["exit_code"] == 0
+    assert installed(lab.machine, "fault-gate") == "install ok installed"
+    assert lab.machine.good("dpkg --audit; apt-get check -qq") == ""
     lab.undo()
 
 
