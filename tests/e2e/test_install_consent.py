@@ -178,7 +178,7 @@ def test_at_a_terminal_a_removal_is_part_of_the_question(lab: Lab) -> None:
 # ---------------------------------------------------------------- at the question
 
 
-@pytest.mark.parametrize("answer", ["n", ""])
+@pytest.mark.parametrize("answer", ["n", pytest.param("", marks=pytest.mark.slow)])
 def test_no_is_no(lab: Lab, answer: str) -> None:
     talk = _talk(lab, *INSTALL, "small").hears(r"Continue\? \[y/N\]").types(answer)
     assert talk.ends() == 5
@@ -314,6 +314,7 @@ def test_with_reboot_it_reboots_by_itself(lab: Lab) -> None:
     lab.undone()
 
 
+@pytest.mark.slow
 def test_some_program_asks_the_machine_to_stay_up(lab: Lab) -> None:
     """As package managers do while they work: then it says so, and goes on after a later reboot."""
     _recipe_with_a_reboot(lab)
@@ -422,6 +423,7 @@ def _running(lab: Lab) -> subprocess.Popen[bytes]:
     return begun
 
 
+@pytest.mark.slow
 def test_who_asked_for_json_gets_an_envelope_for_ctrl_c(lab: Lab) -> None:
     with _running(lab):
         lab.machine.good("kill -INT $(pgrep -f '[s]tart.py begin')")

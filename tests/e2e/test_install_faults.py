@@ -213,6 +213,7 @@ def test_the_disk_of_the_journal_is_full(lab: Lab) -> None:
         lab.undo()
 
 
+@pytest.mark.slow
 def test_the_disk_of_what_undo_needs_is_full(lab: Lab) -> None:
     """Nothing is changed that could not be given back."""
     recipe(lab.machine, "filling", _run(_FILL), _FILE)
@@ -545,6 +546,7 @@ def test_a_step_is_killed_as_when_memory_runs_out(lab: Lab) -> None:
     lab.undo()
 
 
+@pytest.mark.slow
 def test_dpkg_is_killed(lab: Lab) -> None:
     """Then apt-get does nothing more until somebody has told dpkg to finish; resume does."""
     with _behind_the_gate(lab) as first:
@@ -561,6 +563,7 @@ def test_dpkg_is_killed(lab: Lab) -> None:
     lab.undo()
 
 
+@pytest.mark.slow
 def test_apt_get_is_killed_and_dpkg_works_on(lab: Lab) -> None:
     """What apt-get began goes on without it; resume waits for that."""
     with _behind_the_gate(lab) as first:

@@ -95,10 +95,15 @@ def _with_state(lab: Lab, folder: str) -> dict[str, Any]:
     [
         pytest.param("install -d -o ann /srv/a", "/srv/a", id="of the user's"),
         pytest.param("install -d -o ann /srv/b", "/srv/b/state", id="below one of the user's"),
-        pytest.param("install -d -m 777 /srv/c", "/srv/c", id="for everybody"),
+        pytest.param("install -d -m 777 /srv/c", "/srv/c", id="for everybody", marks=pytest.mark.slow),
         pytest.param("install -d -m 1777 /srv/d", "/srv/d", id="for everybody, as /tmp"),
-        pytest.param("install -d -m 775 -g ann /srv/e", "/srv/e", id="for a group"),
-        pytest.param("install -d -o ann /srv/f && ln -s /srv/f /srv/g", "/srv/g", id="by way of a link"),
+        pytest.param("install -d -m 775 -g ann /srv/e", "/srv/e", id="for a group", marks=pytest.mark.slow),
+        pytest.param(
+            "install -d -o ann /srv/f && ln -s /srv/f /srv/g",
+            "/srv/g",
+            id="by way of a link",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "install -d /srv/h && install -d -o ann /srv/h/versions", "/srv/h", id="with the user's versions"
         ),
