@@ -343,6 +343,12 @@ def until(holds: Callable[[], object], what: str, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
+def reboot(booted: Machine) -> None:
+    """Lets the machine reboot, and waits until it has."""
+    with booted.begin("systemctl reboot"):
+        booted.wait_for_reboot()
+
+
 def recovered(booted: Machine) -> None:
     """After a failed test: nothing of it is left that would make the next ones fail, too."""
     gate(booted, opened=True)

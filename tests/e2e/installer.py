@@ -69,13 +69,21 @@ class Machine(BootedBox):
     def wait_for_reboot(self, seconds: float = 180) -> None:
         """Until the present systemd is gone and another has come up."""
         until = time.monotonic() + seconds
+        self.wait_until_down(seconds)
+        self.find(max(10.0, until - time.monotonic()))
+
+    def wait_until_down(self, seconds: float = 180) -> None:
+        """Until the present systemd is gone."""
+        until = time.monotonic() + seconds
         while Path(f"/proc/{self._leader}").exists():
             if time.monotonic() > until:
                 raise AssertionError(
                     "the machine did not go down\n" + self._console.read_text(errors="replace")[-2000:]
                 )
+            # systemd stops all processes before it ends them. nsenter, outside, stops with its child, and would keep it
+            # from being reaped for as long.
+            bounded(["pkill", "-CONT", "-f", f"nsenter -t {self._leader} "])
             time.sleep(0.1)
-        self.find(max(10.0, until - time.monotonic()))
 
     def kill(self) -> None:
         """As if the plug were pulled: with its first process every process of the machine ends at once."""

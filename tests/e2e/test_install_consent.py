@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -299,8 +298,8 @@ def test_yes_agrees_to_no_reboot(lab: Lab) -> None:
     again = lab.machine.doctor("resume")
     assert (again["exit_code"], again["command"]) == (102, "resume")
     assert lab.machine.run("test -e /etc/fault-later").returncode == 1
-    lab.machine.run("systemctl reboot")
-    _went_on_by_itself(lab)
+    with lab.machine.begin("systemctl reboot"):
+        _went_on_by_itself(lab)
     lab.undone()
 
 
@@ -439,20 +438,14 @@ def test_who_asked_for_json_gets_an_envelope_for_ctrl_c(lab: Lab) -> None:
     _goes_on(lab)
 
 
-def _let_end(begun: subprocess.Popen[bytes]) -> int | None:
-    """systemd stops all processes before it ends them; nsenter, outside, follows the first and hears nothing of the second."""
-    begun.send_signal(signal.SIGCONT)
-    return begun.poll()
-
-
 def test_the_machine_is_rebooted_in_the_middle(lab: Lab) -> None:
     """By somebody who did not mind that apt asks to wait: it goes on by itself, as after a power cut."""
-    with _running(lab) as begun:
+    with _running(lab):
         assert lab.machine.run("systemctl reboot").returncode == 1
-        lab.machine.good("systemctl start --no-block reboot.target")
-        until(lambda: _let_end(begun) is not None, "the end of the processes")
+        with lab.machine.begin("systemctl start --no-block reboot.target"):
+            lab.machine.wait_until_down()
     gate(lab.machine, opened=True)
-    lab.machine.wait_for_reboot()
+    lab.machine.find()
     told = events(lab.machine)
     assert [event for event in told if event.startswith(("stopped", "resumed", "verified", "end"))] == [
         "stopped gated.s1.2", "resumed", "verified", "end"

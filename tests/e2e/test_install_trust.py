@@ -26,6 +26,7 @@ from tests.e2e.faults import (
     installed,
     newest_run,
     packages,
+    reboot,
     recipe,
     recovered,
     server,
@@ -275,8 +276,7 @@ def test_root_runs_nothing_that_the_user_changed_after_the_yes(lab: Lab) -> None
     lab.machine.good("rm /opt/plant.py")
     _trap_springs(lab)
 
-    lab.machine.run("systemctl reboot")
-    lab.machine.wait_for_reboot()
+    reboot(lab.machine)
     # Root's steps are done, with root's own programs; the first step that meets a link of ann's is refused.
     assert events(lab.machine, run)[-2:] == ["begin mine.s6.1", "failed mine.s6.1"]
     assert "done mine.s5" in events(lab.machine, run)
