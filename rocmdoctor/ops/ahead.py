@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field
 
 from rocmdoctor.facts.access import DeviceRules
@@ -12,10 +12,10 @@ from rocmdoctor.facts.rocm import RocmInstalls
 from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Query, Run
 from rocmdoctor.ops.ground import Ground
+from rocmdoctor.ops.owners import owners, owners_question
 from rocmdoctor.ops.traits import off_path, rocm_bin
 from rocmdoctor.ops.vendors import ROCM
 
-_DPKG = "/var/lib/dpkg/info"
 # Where packages put it: NVIDIA's and the distribution's. PATH and links lead there.
 _NVCC = ("/usr/local/cuda[^/]*/bin/nvcc", "/usr/bin/nvcc")
 # AMD's packages of both layouts keep this link.
@@ -33,47 +33,27 @@ class Ahead:
 NOTHING = Ahead()
 
 
-def owners(patterns: Iterable[str]) -> Run:
-    """Which packages own paths that match: lines `<package>.list:<path>` of dpkg's own lists."""
-    return Run(
-        ("grep", "-rsxE", "--include=*.list", f"({'|'.join(patterns)})", _DPKG), timeout=10.0, limit=1 << 18
-    )
-
-
-def leave(ground: Ground, asked: Run) -> set[str] | None:
-    """Of the paths that were asked about, those all of whose owners leave; None where nobody could ask."""
-    said = ground.answer(asked)
-    # grep: 1 is nothing found.
-    if not said.ok or said.exit_code not in (0, 1):
-        return None
-    found: dict[str, set[str]] = {}
-    for line in said.stdout.splitlines():
-        file, _, path = line[len(_DPKG) + 1 :].partition(".list:")
-        found.setdefault(path, set()).add(file.partition(":")[0])
-    return {path for path, names in found.items() if names <= ground.leaving}
+def _leave(ground: Ground, asked: Run) -> set[str]:
+    """Of the paths that were asked about, those all of whose owners leave."""
+    return {path for path, names in (owners(ground, asked) or {}).items() if names <= ground.leaving}
 
 
 def shell_questions_ahead() -> Iterator[Query]:
     """What `shell_ahead` wants to know."""
-    yield owners(_NVCC)
+    yield owners_question(_NVCC)
 
 
 def shell_ahead(ground: Ground) -> Ahead:
     """For the shells of the user: is there still an nvcc, and where will ROCm be."""
     holds: dict[str, bool] = {}
-    going = leave(ground, owners(_NVCC))
+    owned = owners(ground, owners_question(_NVCC))
     # A compiler that no package owns stays, and so does one that another package has brought.
-    if going and len(going) == len(set(_paths(ground, owners(_NVCC)))):
+    if owned and all(names <= ground.leaving for names in owned.values()):
         holds["nvcc"] = False
     folder = _coming(ground)
     if folder is not None:
         holds["rocm-off-path"] = bool(folder) and off_path(ground.known, folder)
     return Ahead(holds, folder)
-
-
-def _paths(ground: Ground, asked: Run) -> Iterator[str]:
-    for line in ground.answer(asked).stdout.splitlines():
-        yield line.partition(".list:")[2]
 
 
 def _coming(ground: Ground) -> str | None:
@@ -92,7 +72,7 @@ def rules_questions(ground: Ground) -> Iterator[Query]:
     """What `foreign_rules` wants to know."""
     paths = _foreign(ground)
     if paths:
-        yield owners(map(re.escape, paths))
+        yield owners_question(map(re.escape, paths))
 
 
 def foreign_rules(ground: Ground) -> tuple[str, ...] | None:
@@ -100,7 +80,7 @@ def foreign_rules(ground: Ground) -> tuple[str, ...] | None:
     paths = _foreign(ground)
     if not paths:
         return paths
-    going = leave(ground, owners(map(re.escape, paths))) or set()
+    going = _leave(ground, owners_question(map(re.escape, paths)))
     return tuple(path for path in paths if path not in going)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
@@ -13,12 +13,12 @@ from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Link, List, Query, Run, Stat
 from rocmdoctor.ops.arguments import NO_WORDS, Shape
 from rocmdoctor.ops.ground import Ground
+from rocmdoctor.ops.owners import owners, owners_question
 from rocmdoctor.ops.places import no_shell
 from rocmdoctor.ops.registry import operation
 from rocmdoctor.ops.vendors import kept_rocm, nvidia_stays
 
 ASIDE = "/var/backups/rocmdoctor"
-_DPKG = "/var/lib/dpkg/info"
 # `*` only in the last part: a folder's names are one question.
 _REST = r"(?:[^\x00-\x1f*?\[\]/]+/)*[^\x00-\x1f?\[\]/]+"
 LEFT = Shape(
@@ -49,11 +49,7 @@ def _absolute(ground: Ground, pattern: str) -> str:
 
 
 def _owners_question(paths: list[str]) -> Run:
-    """Which packages own what matches: lines `<package>.list:<path>` of dpkg's own lists."""
-    words = [re.sub(r"([.+^$(){}|\[\]])", r"\\\1", p).replace("*", "[^/]*") for p in paths]
-    return Run(
-        ("grep", "-rsxE", "--include=*.list", f"({'|'.join(words)})", _DPKG), timeout=10.0, limit=1 << 20
-    )
+    return owners_question(re.sub(r"([.+^$(){}|\[\]])", r"\\\1", p).replace("*", "[^/]*") for p in paths)
 
 
 def _about_question(folder: str, about: str) -> Run:
@@ -126,7 +122,7 @@ def _mention(ground: Ground, pattern: str) -> None:
 
 
 def _moved(ground: Ground, patterns: list[str], about: str, vendor: str) -> Iterator[Action]:
-    owners = _owners(ground, patterns)
+    owned = owners(ground, _owners_question(patterns))
     going: list[str] = []
     for found in _all(ground, patterns):
         if about and not _wholly(ground, found, about):
@@ -135,10 +131,10 @@ def _moved(ground: Ground, patterns: list[str], about: str, vendor: str) -> Iter
             continue
         if vendor == "amd" and _is_kept(ground, found.path):
             continue
-        if owners is None:
+        if owned is None:
             ground.note(f"{found.path} stays: whether a package owns it could not be asked")
             continue
-        mine = owners.get(found.path, frozenset())
+        mine = owned.get(found.path, frozenset())
         if mine - ground.leaving or (mine and found.kind != "folder"):
             continue
         if not _same_disk(ground, found.path):
@@ -186,19 +182,6 @@ def _leads_nowhere(ground: Ground, path: str, going: list[str], patterns: list[s
 def _is_kept(ground: Ground, path: str) -> bool:
     root = kept_rocm(ground)
     return root is not None and (root == path or root.startswith(f"{path}/"))
-
-
-def _owners(ground: Ground, patterns: list[str]) -> Mapping[str, frozenset[str]] | None:
-    """Packages by path; None where nobody could ask."""
-    said = ground.answer(_owners_question(patterns))
-    # grep: 1 is nothing found.
-    if not said.ok or said.exit_code not in (0, 1):
-        return None
-    owners: dict[str, set[str]] = {}
-    for line in said.stdout.splitlines():
-        file, _, path = line[len(_DPKG) + 1 :].partition(".list:")
-        owners.setdefault(path, set()).add(file.partition(":")[0])
-    return {path: frozenset(names) for path, names in owners.items()}
 
 
 def _same_disk(ground: Ground, path: str) -> bool:
