@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import pwd
 import re
-from collections.abc import Callable
 from pathlib import Path
 
-from rocmdoctor.actions import Action, Exec, Person, Plan, Reboot, WriteFile
-from rocmdoctor.applying import failures, leftovers
+from rocmdoctor.actions import Action, Exec, Plan, Reboot, WriteFile
 from rocmdoctor.applying.encoding import plan_hash
 from rocmdoctor.applying.events import Event, Watch, nobody
 from rocmdoctor.applying.execute import found_done, is_there, perform
-from rocmdoctor.applying.failures import Failure
 from rocmdoctor.applying.journal import FILE, Journal, JournalError
-from rocmdoctor.applying.lock import PACKAGE_LOCKS
-from rocmdoctor.applying.steps import LOCK_SECONDS, Context, StepError, StoppedError
-from rocmdoctor.applying.stopping import AFTER_THIS, AT_ONCE, GOING_DOWN, Stop, listening
+from rocmdoctor.applying.steps import Context, StepError, StoppedError
+from rocmdoctor.applying.stopping import AFTER_THIS, AT_ONCE, GOING_DOWN, Stop
+from rocmdoctor.applying.work import Means, Work, heeding
 from rocmdoctor.frozen import frozen
 
 DONE, FAILED, STOPPED, REBOOT = "done", "failed", "stopped", "reboot"
@@ -40,20 +37,6 @@ class Outcome:
     done: tuple[str, ...] = ()
 
 
-@frozen
-class Means:
-    """What a run can be given. `is_ok` says whether a check is ok now; `failures` None: the table that came along.
-
-    `boot` stands for the kernel's boot id in tests, `locks` for the package manager's.
-    """
-
-    is_ok: Callable[[str], bool] | None = None
-    failures: tuple[Failure, ...] | None = None
-    locks: tuple[str, ...] = PACKAGE_LOCKS
-    lock_seconds: float = LOCK_SECONDS
-    boot: str | None = None
-
-
 def run(
     plan: Plan,
     folder: Path,
@@ -70,32 +53,14 @@ def run(
     """
     given = means or Means()
     journal = Journal(folder / FILE, boot=given.boot)
-    who = Person(person.pw_name, person.pw_uid, person.pw_dir, person.pw_shell) if person else None
     try:
-        if stop is not None:
-            return _Run(plan, folder, who, show, given, stop, journal).all()
-        wish = Stop(lambda level: show(Event("stopping", text=_SAID[level])))
-        with listening(wish):
-            return _Run(plan, folder, who, show, given, wish, journal).all()
+        with heeding(stop, lambda level: show(Event("stopping", text=_SAID[level]))) as wish:
+            return _Run(plan, folder, person, show, given, wish, journal).all()
     finally:
         journal.close()
 
 
-class _Run:
-    def __init__(
-        self,
-        plan: Plan,
-        folder: Path,
-        person: Person | None,
-        watch: Watch,
-        means: Means,
-        stop: Stop,
-        journal: Journal,
-    ) -> None:
-        self.plan, self.folder, self.person = plan, folder, person
-        self.watch, self.means, self.stop, self.journal = watch, means, stop, journal
-        self.failures = failures.table() if means.failures is None else means.failures
-
+class _Run(Work):
     def all(self) -> Outcome:
         """Every action that is left."""
         try:
@@ -128,7 +93,7 @@ class _Run:
             )
         else:
             self.journal.write("resumed")
-        if not leftovers.settle(self.folder, self.stop, self._note, self.means.lock_seconds):
+        if not self.settled():
             return self._left_behind()
         return None
 
@@ -138,9 +103,6 @@ class _Run:
         message = "the package manager that an interrupted run began is still at work; nothing was done: wait for it, then resume"
         self.journal.write("failed", message=message)
         return Outcome(FAILED, message=message)
-
-    def _note(self, text: str) -> None:
-        self.watch(Event("note", text=text))
 
     def _one(self, number: int, action: Action) -> Outcome | None:
         """None: go on with the next."""
@@ -154,14 +116,14 @@ class _Run:
         again = action.id in now.begun
         if not again and is_there(action):
             self.journal.write("skipped", action.id, why=f"{_creates(action)} is there")
-            self._tell("skipped", number, action, f"{_creates(action)} is there")
+            self.tell("skipped", number, action, f"{_creates(action)} is there")
             return None
         return self._try(number, action, again=again)
 
     def _try(self, number: int, action: Action, *, again: bool) -> Outcome | None:
         context = self._context(number, action)
         self.journal.write("begin", action.id, log=str(context.log.relative_to(self.folder)))
-        self._tell("begin", number, action)
+        self.tell("begin", number, action)
         try:
             if again and self._is_done(action):
                 more = found_done(action, context)
@@ -175,7 +137,7 @@ class _Run:
                 return self._stopped(action.id)
             return self._failed(number, action, error, context)
         self.journal.write("done", action.id, **more)
-        self._tell("done", number, action)
+        self.tell("done", number, action)
         return None
 
     def _is_done(self, action: Action) -> bool:
@@ -187,26 +149,13 @@ class _Run:
 
     def _context(self, number: int, action: Action) -> Context:
         name = re.sub(r"[^A-Za-z0-9._-]", "_", action.id)[:100]
-        return Context(
-            self.folder,
-            self.person,
-            number,
-            self.folder / "logs" / f"{number:03}-{name}.log",
-            self.stop,
-            lambda line: self._tell("line", number, action, line),
-            self.failures,
-            self.means.locks,
-            self.means.lock_seconds,
-        )
-
-    def _tell(self, kind: str, number: int, action: Action, text: str = "") -> None:
-        self.watch(Event(kind, number, len(self.plan.actions), action.says, text))
+        return self.context(number, action, f"{number:03}-{name}.log")
 
     def _reboot(self, number: int, action: Action, do: Reboot) -> Outcome | None:
         asked = self.journal.state.asked.get(action.id)
         if asked is not None and asked.boot != self.journal.boot:
             self.journal.write("done", action.id)
-            self._tell("done", number, action)
+            self.tell("done", number, action)
             return None
         if asked is None:
             self.journal.write("reboot-asked", action.id, why=do.why)
@@ -234,7 +183,7 @@ class _Run:
             )
         except JournalError as second:
             message = f"{message}\n{second}"
-        self._tell("failed", number, action, message)
+        self.tell("failed", number, action, message)
         return Outcome(FAILED, action.id, message)
 
 

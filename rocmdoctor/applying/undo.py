@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rocmdoctor.actions import Action, ApplyPatch, Fetch, Person, Plan, WriteFile
-from rocmdoctor.applying import failures, leftovers
+from rocmdoctor.actions import Action, ApplyPatch, Fetch, Plan, WriteFile
 from rocmdoctor.applying.events import Event, Watch, nobody
 from rocmdoctor.applying.execute import whom
 from rocmdoctor.applying.give_back import LeftError, commands, packages, patch, restore
 from rocmdoctor.applying.journal import FILE, Journal, JournalError
-from rocmdoctor.applying.run_plan import Means
 from rocmdoctor.applying.steps import Context, StepError, StoppedError
-from rocmdoctor.applying.stopping import AFTER_THIS, Stop, listening
+from rocmdoctor.applying.stopping import AFTER_THIS, Stop
+from rocmdoctor.applying.work import Means, Work, heeding
 from rocmdoctor.frozen import frozen
 
 
@@ -44,33 +43,21 @@ def take_back(
     """
     given = means or Means()
     journal = Journal(folder / FILE, boot=given.boot)
-    who = Person(person.pw_name, person.pw_uid, person.pw_dir, person.pw_shell) if person else None
     try:
-        if stop is not None:
-            return _Undo(plan, folder, who, show, given, stop, journal, force=force).all()
-        wish = Stop(lambda _level: show(Event("stopping", text="stopping; undo again goes on")))
-        with listening(wish):
-            return _Undo(plan, folder, who, show, given, wish, journal, force=force).all()
+        with heeding(
+            stop, lambda _level: show(Event("stopping", text="stopping; undo again goes on"))
+        ) as wish:
+            return _Undo(plan, folder, person, show, given, wish, journal, force=force).all()
     finally:
         journal.close()
 
 
-class _Undo:
-    def __init__(
-        self,
-        plan: Plan,
-        folder: Path,
-        person: Person | None,
-        show: Watch,
-        means: Means,
-        stop: Stop,
-        journal: Journal,
-        *,
-        force: bool,
-    ) -> None:
-        self.plan, self.folder, self.person, self.show = plan, folder, person, show
-        self.means, self.stop, self.journal, self.force = means, stop, journal, force
-        self.failures = failures.table() if means.failures is None else means.failures
+class _Undo(Work):
+    prefix = "take back: "
+
+    def __init__(self, *given: Any, force: bool) -> None:
+        super().__init__(*given)
+        self.force = force
         self.left: list[tuple[str, str]] = []
 
     def all(self) -> Undone:
@@ -87,9 +74,7 @@ class _Undo:
     def _each(self) -> str:
         """Why it could not go on, empty when it came to the end."""
         self.journal.write("undo-begin", force=self.force)
-        if not leftovers.settle(
-            self.folder, self.stop, lambda text: self.show(Event("note", text=text)), self.means.lock_seconds
-        ):
+        if not self.settled():
             return "the package manager that an interrupted run began is still at work; wait for it, then undo again"
         for number, action in reversed(list(enumerate(self.plan.actions, 1))):
             if self.stop.wish() >= AFTER_THIS:
@@ -104,17 +89,17 @@ class _Undo:
         noted = state.done.get(action.id) or state.failed.get(action.id) or state.begun.get(action.id)
         if noted is None:
             return ""
-        context = self._context(number, action)
+        context = self.context(number, action, f"undo-{number:03}.log")
         done = action.id in state.done
         again = not done or any(x.event == "undo-begin" and x.action == action.id for x in self.journal.lines)
-        self._tell("begin", number, action)
+        self.tell("begin", number, action)
         self.journal.write("undo-begin", action.id)
         try:
             self._take_back(action, noted.more, context, done=done, again=again)
         except LeftError as error:
             self.left.append((action.id, str(error)))
             self.journal.write("skipped", action.id, undo=True, why=str(error))
-            self._tell("skipped", number, action, str(error))
+            self.tell("skipped", number, action, str(error))
             return ""
         except StoppedError:
             self.journal.write("stopped", action.id)
@@ -123,10 +108,10 @@ class _Undo:
             self.journal.write(
                 "failed", action.id, undo=True, message=error.message, log=str(error.log or "")
             )
-            self._tell("failed", number, action)
+            self.tell("failed", number, action)
             return f"{action.id}: {error}"
         self.journal.write("undone", action.id)
-        self._tell("done", number, action)
+        self.tell("done", number, action)
         return ""
 
     def _take_back(
@@ -147,20 +132,3 @@ class _Undo:
             changed = patch(action.do, action, person, context)
         if kind in ("commands", "restore") and changed:
             commands(action, person, context, again=again)
-
-    def _context(self, number: int, action: Action) -> Context:
-        return Context(
-            self.folder,
-            self.person,
-            number,
-            self.folder / "logs" / f"undo-{number:03}.log",
-            self.stop,
-            lambda line: self._tell("line", number, action, line),
-            self.failures,
-            self.means.locks,
-            self.means.lock_seconds,
-        )
-
-    def _tell(self, kind: str, number: int, action: Action, text: str = "") -> None:
-        says = f"take back: {action.says}"
-        self.show(Event(kind, number, len(self.plan.actions), says, text))

@@ -22,10 +22,11 @@ from rocmdoctor.actions import Plan
 from rocmdoctor.applying import history, journal, places, unit
 from rocmdoctor.applying.encoding import PlanFileError, plan_as_json, plan_from_json, plan_hash
 from rocmdoctor.applying.lock import LockedError, locked
-from rocmdoctor.applying.run_plan import Means, Outcome, run
+from rocmdoctor.applying.run_plan import Outcome, run
 from rocmdoctor.applying.steps import refused
 from rocmdoctor.applying.stopping import GOING_DOWN
 from rocmdoctor.applying.undo import take_back
+from rocmdoctor.applying.work import Means
 from rocmdoctor.cli.ending import Ending, Report
 
 OPTIONS, PROMISED = "options.json", "promised"

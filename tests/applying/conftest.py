@@ -17,8 +17,9 @@ from rocmdoctor.actions import Action
 from rocmdoctor.applying.events import Event
 from rocmdoctor.applying.journal import FILE, Line, read
 from rocmdoctor.applying.places import make_run
-from rocmdoctor.applying.run_plan import Means, Outcome, run
+from rocmdoctor.applying.run_plan import Outcome, run
 from rocmdoctor.applying.undo import Undone, take_back
+from rocmdoctor.applying.work import Means
 from tests.applying.plans import plan
 
 QUICK = Means(locks=(), failures=())

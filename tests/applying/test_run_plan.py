@@ -17,8 +17,9 @@ from rocmdoctor.actions import Exec, Reboot, Undo, WriteFile
 from rocmdoctor.applying import failures
 from rocmdoctor.applying.events import Event
 from rocmdoctor.applying.journal import FILE, Journal
-from rocmdoctor.applying.run_plan import Means, run
+from rocmdoctor.applying.run_plan import run
 from rocmdoctor.applying.stopping import Stop
+from rocmdoctor.applying.work import Means
 from tests.applying.conftest import QUICK, Bench
 from tests.applying.plans import action, plan
 from tests.applying.test_lock import APT, other
@@ -244,7 +245,8 @@ import sys, os
 from pathlib import Path
 from rocmdoctor.applying import programs
 from rocmdoctor.applying.encoding import plan_from_text
-from rocmdoctor.applying.run_plan import Means, run
+from rocmdoctor.applying.run_plan import run
+from rocmdoctor.applying.work import Means
 programs.GRACE = 0.5
 if sys.argv[3] == "finish":
     from rocmdoctor.applying import packages
