@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from rocmdoctor.actions import Plan
 from rocmdoctor.applying import journal
+from rocmdoctor.applying.lock import who_holds
+from rocmdoctor.facts.access import KFD
 from rocmdoctor.reports.envelope import envelope
 from rocmdoctor.reports.json_plan import data_of_plan
-from rocmdoctor.reports.run_text import done_text, stopped_text, undone_text, waiting_text
+from rocmdoctor.reports.run_text import busy_text, done_text, stopped_text, undone_text, waiting_text
 
 if TYPE_CHECKING:
     from rocmdoctor.applying.progress import Progress
@@ -112,7 +114,7 @@ class Ending:
         self, plan: Plan, folder: Path, outcome: Outcome, *, armed: bool, refused: bool
     ) -> int:
         """Done so far; the rest needs a reboot that nobody agreed to, or that systemd refused."""
-        text = waiting_text(outcome.message, folder.name, armed=armed, refused=refused)
+        text = waiting_text(outcome.message, folder.name, _gpu_users(), armed=armed, refused=refused)
         if self._options.json:
             return self._to_reboot(plan, folder, outcome, "reboot-needed", text)
         self._print(text)
@@ -120,7 +122,8 @@ class Ending:
 
     def about_to_reboot(self, outcome: Outcome) -> None:
         """Said while there is still a terminal."""
-        self._say(f"rebooting now: {outcome.message}; the installation goes on by itself after it")
+        text = f"{busy_text(_gpu_users())}rebooting now: {outcome.message}"
+        self._say(f"{text}; the installation goes on by itself after it")
 
     def rebooting(self, plan: Plan, folder: Path, outcome: Outcome) -> int:
         """The machine goes down now."""
@@ -199,6 +202,11 @@ class Ending:
     def _say(self, text: str) -> None:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
+
+
+def _gpu_users() -> tuple[str, ...]:
+    """Processes that a reboot would take from the GPUs, as far as we may see them."""
+    return tuple(map(str, who_holds(KFD)))
 
 
 def _status(check: str, content: tuple[Path, ...]) -> str:

@@ -168,10 +168,11 @@ def purge(
 
     `names` may hold '*'; `origin` narrows to AMD's, the distribution's or NVIDIA's packages. `autoremove` also removes
     what only they needed. With `spare_wanted` AMD's packages of the releases that the same plan chooses stay. With
-    `rocm_from` nothing goes unless that plan takes ROCm from there. With `unfinished` those alone are meant that dpkg has begun and not finished; dpkg removes them without apt, which refuses
-    all else until then. The running kernel, what the machine needs to start, ssh, and the distribution's displays and
-    firmware stay, and NVIDIA's packages stay beside an NVIDIA GPU or where they were asked to: a pattern passes them by,
-    their full name or a package that would take them along is a refusal. What stands in the plan is all that may go.
+    `rocm_from` nothing goes unless that plan takes ROCm from there. With `unfinished` those alone are meant that dpkg has
+    begun and not finished; dpkg removes them without apt, which refuses all else until then. The running kernel, what the
+    machine needs to start, ssh, and the distribution's displays and firmware stay, and NVIDIA's packages stay beside an
+    NVIDIA GPU or where they were asked to: a pattern passes them by, their full name or a package that would take them
+    along is a refusal. What stands in the plan is all that may go.
     """
     wish = _Wish(names, origin, spare_wanted, unfinished, rocm_from)
     meant, stay = _matched(ground, wish)

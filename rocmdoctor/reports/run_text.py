@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from rocmdoctor.actions import Plan
 
@@ -11,7 +11,7 @@ _VERIFIED = {
     "compiled": "verified: hipcc compiles for {gfx} and the code object holds it; no GPU of that kind is here to run it",
     "no": "not verified: nothing was compiled",
 }
-_SHOWN = 30
+_USERS = 5
 
 
 def done_text(
@@ -52,8 +52,16 @@ def stopped_text(state: str, action: str, message: str, run: str, unattended: bo
     )
 
 
-def waiting_text(why: str, run: str, *, armed: bool, refused: bool) -> str:
-    """Done so far; a reboot is needed. `refused`: systemd would not do it now."""
+def busy_text(users: Sequence[str]) -> str:
+    """Who uses the GPUs, before something ends them; nothing where nobody does."""
+    if not users:
+        return ""
+    shown = [*users[:_USERS], *([f"and {len(users) - _USERS} more"] if len(users) > _USERS else [])]
+    return f"The GPUs are in use, and a reboot ends that: {'; '.join(shown)}. Let them end first.\n"
+
+
+def waiting_text(why: str, run: str, users: Sequence[str] = (), *, armed: bool, refused: bool) -> str:
+    """Done so far; a reboot is needed. `users` have the GPUs open. `refused`: systemd would not do it now."""
     goes_on = (
         "After the reboot the installation goes on by itself."
         if armed
@@ -64,7 +72,9 @@ def waiting_text(why: str, run: str, *, armed: bool, refused: bool) -> str:
         if refused
         else ""
     )
-    return f"\nDone so far. A reboot is needed: {why}.\n{blocked}{goes_on}\nNext: sudo reboot"
+    return (
+        f"\nDone so far. A reboot is needed: {why}.\n{blocked}{busy_text(users)}{goes_on}\nNext: sudo reboot"
+    )
 
 
 def undone_text(
