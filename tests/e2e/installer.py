@@ -241,3 +241,17 @@ for folder, folders, files in os.walk("/"):
         print(repr(path)[1:-1], said, sep="\\t")
 END
 """
+
+
+def targets_of_hipcc(booted: Machine, bundler: str, gfx: str = "gfx90a") -> list[str]:
+    """What hipcc really builds in a shell of ann's, as she has it after an installation; told by LLVM's own tool."""
+    program = "__global__ void k(int *p) { *p = 1; } int main() { int *p = 0; k<<<1, 1>>>(p); }"
+    booted.write("/home/ann/k.hip", f"#include <hip/hip_runtime.h>\n{program}\n")
+    home = "/home/ann"
+    compiled = f"hipcc --offload-arch={gfx} {home}/k.hip -o {home}/k"
+    booted.good(f"bash -ic '{compiled}' 2>&1", user="ann", env={"HOME": home})
+    listed = booted.good(
+        f"cd {home} && objcopy --dump-section .hip_fatbin=k.bundle k && {bundler} --list --type=o --input=k.bundle; "
+        "rm -f k k.bundle k.hip"
+    )
+    return [line for line in listed.split() if "gfx" in line]

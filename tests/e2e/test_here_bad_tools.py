@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from rocmdoctor.asking import distinct
@@ -47,24 +47,22 @@ def _asked() -> set[str]:
     return {name for name in programs if "/" not in name}
 
 
-def _left_behind() -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            argv = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if _MARK.encode() in argv:
-            found.append(int(path.parent.name))
-    return found
+def _left_behind() -> list[psutil.Process]:
+    found = psutil.process_iter(["cmdline"])
+    return [process for process in found if _MARK in (process.info["cmdline"] or [])]
 
 
 @pytest.fixture(autouse=True)
 def _clean_table():
     assert _left_behind() == []
     yield
-    for number in _left_behind():
-        os.kill(number, signal.SIGKILL)
+    until = time.monotonic() + 30
+    # A killed process stands in the table until its parent or init has been told; another may have just been born.
+    while found := _left_behind():
+        for process in found:
+            process.kill()
+        psutil.wait_procs(found, timeout=5)
+        assert time.monotonic() < until, found
 
 
 @pytest.mark.parametrize("behaviour", _BEHAVIOUR)

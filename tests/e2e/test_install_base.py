@@ -14,7 +14,7 @@ import pytest
 import testinfra
 
 from tests.e2e.boxes import Box
-from tests.e2e.installer import INSTALLER, PASSWORD, Machine, machine, state_of, with_users
+from tests.e2e.installer import INSTALLER, PASSWORD, Machine, machine, state_of, targets_of_hipcc, with_users
 
 _STATE = "/var/lib/rocmdoctor"
 
@@ -103,19 +103,8 @@ def test_udev_has_the_rule(server: Server) -> None:
 
 
 def test_hipcc_really_compiles_for_the_target(server: Server) -> None:
-    program = "__global__ void k(int *p) { *p = 1; } int main() { int *p = 0; k<<<1, 1>>>(p); }"
-    server.machine.write("/home/ann/k.hip", f"#include <hip/hip_runtime.h>\n{program}\n")
-    # The variable comes from a shell of ann's, as she has it after the installation.
-    server.machine.good(
-        "bash -ic 'hipcc --offload-arch=gfx90a /home/ann/k.hip -o /home/ann/k' 2>&1",
-        user="ann",
-        env={"HOME": "/home/ann"},
-    )
-    listed = server.machine.good(
-        "objcopy --dump-section .hip_fatbin=/home/ann/k.bundle /home/ann/k && /usr/lib/llvm-17/bin/clang-offload-bundler --list --type=o "
-        "--input=/home/ann/k.bundle; rm -f /home/ann/k.bundle /home/ann/k /home/ann/k.hip"
-    )
-    assert [line for line in listed.split() if "gfx" in line] == ["hipv4-amdgcn-amd-amdhsa--gfx90a"]
+    bundler = "/usr/lib/llvm-17/bin/clang-offload-bundler"
+    assert targets_of_hipcc(server.machine, bundler) == ["hipv4-amdgcn-amd-amdhsa--gfx90a"]
 
 
 def test_the_one_variable_that_is_needed_is_exported(server: Server) -> None:
