@@ -205,11 +205,11 @@ def _go(
         if agreed and _reboots(ending, outcome):
             return ending.rebooting(plan, folder, outcome)
         return ending.waiting_for_reboot(plan, folder, outcome, armed=armed, refused=agreed)
+    if outcome.state == "done":
+        return _verified(plan, folder, outcome, ending, content, _Unit(state, folder))
     if outcome.message != GOING_DOWN:
         _Unit(state, folder).disarm()
-    if outcome.state != "done":
-        return ending.stopped_at(plan, folder, outcome)
-    return _verified(plan, folder, outcome, ending, content)
+    return ending.stopped_at(plan, folder, outcome)
 
 
 def _reboots(ending: Ending, outcome: Outcome) -> bool:
@@ -223,19 +223,31 @@ def _reboots(ending: Ending, outcome: Outcome) -> bool:
     return False
 
 
-def _verified(plan: Plan, folder: Path, outcome: Outcome, ending: Ending, content: tuple[Path, ...]) -> int:
-    """The named checks again, as the user with the groups of a fresh login; then the run has ended."""
-    report = ending.verify(plan, _entry(plan), content or _own_content())
+def _verified(
+    plan: Plan, folder: Path, outcome: Outcome, ending: Ending, content: tuple[Path, ...], unit_of: _Unit
+) -> int:
+    """The named checks again, as the user with the groups of a fresh login; then the run has ended.
+
+    The unit stays until then: where the power fails in the meantime, the next boot verifies.
+    """
+    try:
+        report = ending.verify(plan, _entry(plan), content or _own_content())
+        _note_the_end(plan, folder, report)
+    finally:
+        unit_of.disarm()
+    return ending.done(plan, folder, outcome, report)
+
+
+def _note_the_end(plan: Plan, folder: Path, report: Report) -> None:
+    if not report.wrong:
+        # From now on `check` takes what these name for lost, not for absent, when it is not there.
+        (folder / PROMISED).write_text("".join(f"{name}\n" for name in plan.verify), encoding="ascii")
     book = journal.Journal(folder / journal.FILE)
     try:
         book.write("verified", verified=report.state, wrong=[name for name, _ in report.wrong])
-        if not report.wrong:
-            # From now on `check` takes what these name for lost, not for absent, when it is not there.
-            (folder / PROMISED).write_text("".join(f"{name}\n" for name in plan.verify), encoding="ascii")
         book.write("end")
     finally:
         book.close()
-    return ending.done(plan, folder, outcome, report)
 
 
 def _own_content() -> tuple[Path, ...]:
