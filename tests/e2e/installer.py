@@ -85,6 +85,30 @@ class Machine(BootedBox):
             bounded(["pkill", "-CONT", "-f", f"nsenter -t {self._leader} "])
             time.sleep(0.1)
 
+    def settle(self, seconds: float = 600) -> None:
+        """Until a boot is over with all that it starts, by way of as many reboots as these ask for."""
+        until = time.monotonic() + seconds
+        state = ""
+        while time.monotonic() < until:
+            # Nothing waits inside: what is inside when the machine goes down would hold it up.
+            with suppress(AssertionError, subprocess.TimeoutExpired):
+                self._leader = _leader(self._supervisor, time.monotonic() + 10)
+                state = self.run("systemctl is-system-running", seconds=5).stdout.strip()
+                if state in ("running", "degraded"):
+                    return
+            time.sleep(0.2)
+        raise AssertionError(f"{state}\n{self._console.read_text(errors='replace')[-2000:]}")
+
+    def wait_for_end_of(self, started: subprocess.Popen[bytes], seconds: float) -> None:
+        """Until a script has ended, be it with the machine."""
+        until = time.monotonic() + seconds
+        while started.poll() is None:
+            assert time.monotonic() < until, "it did not end"
+            if not Path(f"/proc/{self._leader}").exists():
+                started.kill()
+            bounded(["pkill", "-CONT", "-f", f"nsenter -t {self._leader} "])
+            time.sleep(0.2)
+
     def kill(self) -> None:
         """As if the plug were pulled: with its first process every process of the machine ends at once."""
         os.kill(self._leader, 9)
@@ -176,8 +200,10 @@ def machine(
 
 
 @contextmanager
-def running(root: Path, folder: Path, *more: str) -> Iterator[Machine]:
-    """Boots what lies in a folder."""
+def running(
+    root: Path, folder: Path, *more: str, ready: Callable[[Machine], None] = Machine.find
+) -> Iterator[Machine]:
+    """Boots what lies in a folder, and waits until it is ready."""
     console = folder / "console.log"
     with (
         console.open("ab") as log,
@@ -187,7 +213,7 @@ def running(root: Path, folder: Path, *more: str) -> Iterator[Machine]:
     ):
         try:
             booted = Machine(root, proc.pid, console)
-            booted.find()
+            ready(booted)
             yield booted
         finally:
             _off(proc)
