@@ -120,7 +120,7 @@ give_up() {
 }
 
 finish() {
-    doctor collect --share -o "$out/machine.json" >"$out/machine.log" 2>&1 </dev/null ||
+    doctor collect --share --patience "$patience" -o "$out/machine.json" >"$out/machine.log" 2>&1 </dev/null ||
         say "no snapshot: $out/machine.log"
     summary "$1" "$2"
     exit "$1"
@@ -217,7 +217,7 @@ due() {
 
 # The unit belongs to the boot: systemd calls the machine up only when it has ended.
 await_boot() {
-    command -v systemctl >/dev/null || return 0
+    [ -d /run/systemd/system ] || return 0
     until=$(($(now) + wait))
     while [ "$(now)" -lt "$until" ]; do
         state=$(timeout "$((until - $(now)))" systemctl is-system-running --wait 2>/dev/null)

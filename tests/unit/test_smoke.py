@@ -13,7 +13,7 @@ import yaml
 from tests.conftest import CHECKOUT
 
 _FOLDER = CHECKOUT / "smoke"
-_SCRIPTS = ("smoke.sh", "over-ssh.sh")
+_SCRIPTS = ("smoke.sh", "over-ssh.sh", "clean-image.sh")
 _PAGE = (CHECKOUT / "docs/how-to/ci-in-a-vm.md").read_text(encoding="utf-8")
 
 
