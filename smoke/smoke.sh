@@ -53,24 +53,38 @@ now() { date +%s; }
 
 boot_id() { cat /proc/sys/kernel/random/boot_id; }
 
-# One file for each certificate: update-ca-certificates wants it so, and keeps them when it is run again.
+# One file for each certificate that is not trusted yet: update-ca-certificates wants it so, and keeps them when it is run again.
+# It looks at each for a second where the machine is emulated.
 trust() {
     [ -r "$bundle" ] || fail "--ca-bundle: $bundle cannot be read"
-    ! cmp -s "$bundle" "$out/ca-bundle.crt" || return 0
     # Users have no sbin on their path.
     update=/usr/sbin/update-ca-certificates
     [ -x "$update" ] || fail "--ca-bundle needs the package ca-certificates on this machine"
+    trusted=/etc/ssl/certs/ca-certificates.crt
+    [ -r "$trusted" ] || trusted=/dev/null
     split=$(mktemp -d) || exit 2
-    awk -v to="$split" '/-----BEGIN CERTIFICATE-----/ { file = sprintf("%s/smoke-%04d.crt", to, ++n) }
-        file { print >file } /-----END CERTIFICATE-----/ { close(file); file = "" }' "$bundle"
-    [ -e "$split/smoke-0001.crt" ] || fail "--ca-bundle: $bundle holds no certificate"
+    sum=$(cksum <"$bundle")
+    awk -v to="$split/smoke-${sum%% *}" '
+        /-----BEGIN CERTIFICATE-----/ { inside = 1; block = "" }
+        inside { block = block $0 "\n" }
+        /-----END CERTIFICATE-----/ {
+            inside = 0
+            if (FILENAME == ARGV[1]) { known[block] = 1; next }
+            seen = 1
+            if (block in known) next
+            known[block] = 1
+            file = sprintf("%s-%04d.crt", to, ++n)
+            printf "%s", block >file
+            close(file)
+        }
+        END { exit !seen }' "$trusted" "$bundle" || fail "--ca-bundle: $bundle holds no certificate"
     log=$out/ca-certificates.log
-    if ! as_root install -D -m 644 -t /usr/local/share/ca-certificates "$split"/*.crt >"$log" 2>&1 ||
-        ! as_root "$update" >>"$log" 2>&1; then
+    if [ -e "$split/smoke-${sum%% *}-0001.crt" ] &&
+        { ! as_root install -D -m 644 -t /usr/local/share/ca-certificates "$split"/*.crt >"$log" 2>&1 ||
+            ! as_root "$update" >>"$log" 2>&1; }; then
         fail "--ca-bundle: the certificates could not be installed: $log"
     fi
     rm -rf -- "$split"
-    cp -- "$bundle" "$out/ca-bundle.crt" || exit 2
 }
 
 # In a folder of another user's, what is written could be led elsewhere.

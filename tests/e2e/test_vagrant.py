@@ -212,6 +212,12 @@ class Run:
     reload: str = ""
     asked: str = ""
 
+    def steps(self) -> dict[str, int]:
+        """Seconds of each step of the smoke script, as far as it came."""
+        found = self.results / "summary.json"
+        said = json.loads(found.read_text(encoding="utf-8")) if found.exists() else {"steps": []}
+        return {step["step"]: step["seconds"] for step in said["steps"]}
+
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
@@ -231,24 +237,25 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     vagrant = Vagrant(folder / "at", folder, env)
     with _libvirt(folder / "libvirt"):
         before = _volumes()
+        run = Run(vagrant, folder / "at/smoke-results/trixie")
         try:
-            yield _through(vagrant, folder / "at/smoke-results/trixie")
+            _through(run)
+            yield run
         finally:
             vagrant.run("destroy", "-f", seconds=120)
-            print(f"seconds: {vagrant.took}", file=sys.stderr)
+            print(f"seconds: {vagrant.took}; {run.steps()}", file=sys.stderr)
             for name in _volumes() - before:
                 _virsh("vol-delete", "--pool", "default", name)
 
 
-def _through(vagrant: Vagrant, results: Path) -> Run:
-    run = Run(vagrant, results)
+def _through(run: Run) -> None:
+    vagrant, results = run.vagrant, run.results
     run.up = vagrant.good("up", "trixie", seconds=1800)
     run.between = json.loads((results / "summary.json").read_text(encoding="utf-8"))
     run.reload = vagrant.good("reload", "trixie", seconds=900)
     run.asked = vagrant.good(
         "ssh", "trixie", "-c", "cat /etc/smoke-later; uname -r; dpkg-query -W -f '${Status}\n' hipcc"
     )
-    return run
 
 
 @pytest.mark.slow
