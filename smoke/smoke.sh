@@ -211,7 +211,7 @@ before() {
         *) give_up 11 "install ended with $code, 0 or 102 is wanted; see $out/install.json" ;;
     esac
     [ "$code $reboot" != '0 never' ] || after
-    printf 'installed %s\n' "$(boot_id)" >"$out/phase"
+    printf 'installed %s %s\n' "$code" "$(boot_id)" >"$out/phase"
     due
 }
 
@@ -255,10 +255,12 @@ resumed() {
     found=$(state_of_run)
     note resume "$waited" "$began" "history: $found"
     [ "$waited" = 0 ] || give_up 12 "the machine was not up after $wait s, its installation is: $found; see $out/resume.log"
+    # Of a run that was over before the reboot nothing is to come; the newest that is listed may be another.
+    [ "$ended" != 0 ] || return 0
     case $found in
-        done | none) ;;
+        done) ;;
         reboot)
-            printf 'installed %s\n' "$(boot_id)" >"$out/phase"
+            printf 'installed 102 %s\n' "$(boot_id)" >"$out/phase"
             due
             ;;
         *) give_up 12 "after the reboot the installation is: $found, done is wanted; see $out/resume.log" ;;
@@ -324,8 +326,8 @@ out=${out:-${HOME:?is not set}/rocmdoctor-smoke}
 open_folder
 [ -z "$bundle" ] || trust
 
-phase='' mark=''
-[ ! -e "$out/phase" ] || read -r phase mark <"$out/phase"
+phase='' ended='' mark=''
+[ ! -e "$out/phase" ] || read -r phase ended mark <"$out/phase"
 case $phase in
     passed)
         say "passed before: $out/summary.json; --again begins anew"
