@@ -47,11 +47,11 @@ def test_udev_gives_the_node_to_the_group(machine) -> None:
 
 
 def test_rules_of_udev_are_well_formed(machine) -> None:
-    said = machine.run(
-        "udevadm verify --help >/dev/null 2>&1 && udevadm verify /etc/udev/rules.d/*.rules 2>&1"
-    )
-    if said.code and not said.out:
-        pytest.skip("udevadm verify is not there, or there are no rules to look at")
+    if machine.run("ls /etc/udev/rules.d/*.rules").code:
+        pytest.skip("this machine has no rules of its own")
+    if machine.run("udevadm verify --help").code:
+        pytest.skip("udevadm cannot verify here: systemd is older than 254")
+    said = machine.run("udevadm verify /etc/udev/rules.d/*.rules 2>&1")
     assert said.code == 0, said.out
 
 

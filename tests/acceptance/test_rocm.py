@@ -110,10 +110,11 @@ def test_hipcc_builds_a_code_object_of_the_target(built, gfx) -> None:
     assert set(ours.values()) == {_AMDGPU}
 
 
-def test_the_program_runs_on_the_gpu(user, built, expect, gfx) -> None:
+def test_the_program_runs_on_the_gpu(user, expect, gfx, request) -> None:
     if expect != "ran":
         pytest.skip(f"compiled is what is expected: no {gfx} is here that could run it")
-    said = user.run(built[0])
+    path, _ = request.getfixturevalue("built")
+    said = user.run(path)
     assert (said.code, said.out.strip()) == (0, "right"), said.err[-1000:]
 
 
