@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -74,3 +75,55 @@ def test_a_workflow_calls_what_is_there(name: str) -> None:
 
 def test_scripts_can_be_run() -> None:
     assert [s for s in _SCRIPTS if not Path(_FOLDER / s).stat().st_mode & 0o100] == []
+
+
+# ---------------------------------------------------------------- with a stand-in for ./run
+
+_RUN = """#!/bin/sh
+while [ "$1" = --yes ]; do shift; done
+case $1 in
+    install) code=$(cat "$0.code") ;;
+    *) code=0 ;;
+esac
+case $1 in
+    history) printf '{"data": {"runs": [%s]}}\\n' "$(cat "$0.runs")" ;;
+    *) printf '{"data": {}}\\n' ;;
+esac
+exit "$code"
+"""
+
+
+def _second_half(folder: Path, install: int, runs: str) -> tuple[int, str]:
+    """The call after a reboot, which is told by another number of the boot in the script's own note."""
+    (folder / "smoke").mkdir()
+    shutil.copy(_FOLDER / "smoke.sh", folder / "smoke")
+    for name, text in (("run", _RUN), ("run.code", str(install)), ("run.runs", runs)):
+        (folder / name).write_text(text, encoding="ascii")
+    (folder / "run").chmod(0o755)
+    argv = [folder / "smoke/smoke.sh", "--out", folder / "out", "--wait", "5"]
+    first = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert first.returncode == 102, first.stderr
+    phase = folder / "out/phase"
+    phase.write_text(phase.read_text().rpartition(" ")[0] + " another-boot\n", encoding="ascii")
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.touches_machine
+@pytest.mark.skipif(os.geteuid() != 0, reason="the script wants root, or a sudo that does not ask")
+@pytest.mark.parametrize(
+    ("install", "runs", "code"),
+    [
+        (102, '{"state": "done"}', 0),
+        (102, '{"state": "failed"}', 12),
+        (102, "", 12),
+        (102, '{"state": "reboot"}', 102),
+        (0, '{"state": "done"}', 0),
+        # The newest run is an older one that failed: what was installed now was over before the reboot.
+        (0, '{"state": "failed"}', 0),
+        (0, "", 0),
+    ],
+)
+def test_what_history_says_after_the_reboot(tmp_path: Path, install: int, runs: str, code: int) -> None:
+    found, said = _second_half(tmp_path, install, runs)
+    assert found == code, said
