@@ -9,6 +9,8 @@ from rocmdoctor.applying.programs import quiet
 
 NAME = "rocmdoctor-resume.service"
 FOLDER = Path("/etc/systemd/system")
+# Set in the unit alone.
+_INSIDE = "ROCMDOCTOR_UNIT"
 _TEXT = """\
 # Written by rocmdoctor for run {run}; it removes itself when that run has ended.
 [Unit]
@@ -19,7 +21,9 @@ ConditionPathExists={folder}/plan.json
 
 [Service]
 Type=oneshot
+Environment={inside}=1
 ExecStart={python} -I -B {start} resume --state {state} --unattended {run}
+ExecStopPost=-/bin/systemctl daemon-reload
 UMask=0022
 TimeoutStartSec=infinity
 
@@ -37,7 +41,7 @@ def arm(run: str, folder: Path, python: str, start: Path, state: Path) -> bool:
     """From now on the next boot goes on with this run. False where there is no systemd. Raises OSError."""
     if not systemd_runs():
         return False
-    text = _TEXT.format(run=run, folder=folder, python=python, start=start, state=state)
+    text = _TEXT.format(run=run, folder=folder, python=python, start=start, state=state, inside=_INSIDE)
     aside = FOLDER / f".{NAME}.new"
     aside.write_text(text, encoding="utf-8")
     aside.chmod(0o644)
@@ -58,7 +62,8 @@ def disarm() -> None:
         return
     (FOLDER / "multi-user.target.wants" / NAME).unlink(missing_ok=True)
     (FOLDER / NAME).unlink(missing_ok=True)
-    if systemd_runs():
+    # Read anew while it runs, a unit without a file has systemd's own time limit, and is ended for it; it reloads at its end.
+    if systemd_runs() and _INSIDE not in os.environ:
         quiet(("systemctl", "daemon-reload"))
 
 

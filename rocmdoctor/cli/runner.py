@@ -80,6 +80,7 @@ def guarded(options: Options, work: Callable[[], int]) -> int:
         return Ending(options).bug(error)
 
 
+_AT_BOOT = 3.0
 _REFUSED = (places.PlaceError, LockedError, journal.JournalError, PlanFileError, OSError)
 
 
@@ -161,7 +162,7 @@ def resume(state: Path, number: int, options: Options, content: tuple[Path, ...]
         agreed = {}
     both = Options.of({**agreed, "json": options.json, "width": options.width, "color": options.color},
                       reboot=options.reboot or bool(agreed.get("reboot")), unattended=options.unattended,
-                      verb="resume")  # fmt: skip
+                      verb="resume", patience=_patience(agreed.get("patience"), options))  # fmt: skip
     plan = history.read_plan(folder)
     with locked(state):
         if options.unattended and _settled(state, number):
@@ -169,6 +170,12 @@ def resume(state: Path, number: int, options: Options, content: tuple[Path, ...]
             return 0
         armed = _Unit(state, folder).arm()
         return _go(plan, folder, state, both, content, armed=armed)
+
+
+def _patience(agreed: object, options: Options) -> float:
+    """While a machine starts everything is slow, and nobody waits for it."""
+    wanted = float(agreed) if isinstance(agreed, (int, float)) else 1.0
+    return max(wanted, _AT_BOOT) if options.unattended else wanted
 
 
 def _settled(state: Path, number: int) -> bool:
