@@ -33,9 +33,14 @@ class NotElfError(ValueError):
 def describe(file: Any) -> str:
     """Lines `needed NAME`, `runpath PATH` and `gfx TARGET` of an open binary file. Raises NotElfError, OSError."""
     try:
-        return "".join(f"{kind} {value}\n" for kind, value in _facts(_Bytes(file.fileno())))
+        return "".join(f"{kind} {_one_line(value)}\n" for kind, value in _facts(_Bytes(file.fileno())))
     except (struct.error, ValueError, IndexError) as error:
         raise NotElfError(str(error)) from error
+
+
+def _one_line(value: str) -> str:
+    """A name with a line break in it must not pass for a line of ours."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in value)
 
 
 class _Bytes:

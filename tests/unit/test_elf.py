@@ -142,3 +142,9 @@ def test_any_damage(look, data: st.DataObject) -> None:
     except NotElfError:
         return
     assert all(line.split(" ", 1)[0] in ("needed", "runpath", "gfx") for line in said if line)
+
+
+def test_a_name_with_a_line_break_is_one_line(look) -> None:
+    assert look(library(b"", ("lib\ngfx gfx942", "lib\x85gfx gfx1100"))) == [
+        "needed lib\\x0agfx gfx942", "needed lib\\x85gfx gfx1100"
+    ]  # fmt: skip
