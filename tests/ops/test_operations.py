@@ -14,6 +14,8 @@ refused, bad                     or a part of the message of a refusal, or of a 
 leaving = ["rocm-core"]          packages that steps before it remove
 wanted.rocm = "6.0.2 amd"        the release that the same plan chooses for a recipe, and its source
 keep = ["nvidia"]                vendors whose packages were asked to stay
+envs."~/env" = { python = "3.12.1", dists = { torch = "2.9.1" } }
+pythons, checkouts, compilers    other things that builds look at, in a few words: see building.py
 notes = ["..."]                  what is said beside the plan, all of it, each a part of the text
 claims = { "file /etc/x" = "" }  what the plan rests on; those that are named
 asks = ["stat:/etc/x"]           questions that are asked, among others
@@ -42,6 +44,7 @@ from rocmdoctor.ops.arguments import BadArgumentError
 from rocmdoctor.ops.ground import Ground
 from rocmdoctor.planning.binding import bind
 from tests.machines.healthy import machine
+from tests.ops import building
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -69,6 +72,10 @@ _KEYS = {
     "wanted",
     "keep",
     "notes",
+    "envs",
+    "pythons",
+    "checkouts",
+    "compilers",
 }
 
 
@@ -116,6 +123,11 @@ def _answers(case: Mapping[str, Any]) -> dict[str, Any]:
         if "from" in given:
             given["stdout"] = (HERE / given.pop("from")).read_text(encoding="utf-8")
         answers[key] = given
+    if case["uses"] in ("python.env", "pip.install", "git.checkout", "source.fetch", "wheel.build"):
+        building.with_pythons(answers, case.get("pythons", {}))
+        building.with_compilers(answers, case.get("compilers", {}))
+        building.with_envs(answers, case.get("envs", {}))
+        building.with_checkouts(answers, case.get("checkouts", {}))
     for key in case.get("remove", ()):
         del answers[key]
     return answers

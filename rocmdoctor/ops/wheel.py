@@ -1,0 +1,276 @@
+"""Wheels built from source for the GPUs that are wanted, kept, and installed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rocmdoctor import wheel_key
+from rocmdoctor.actions import Action, ApplyPatch, Exec, Undo
+from rocmdoctor.facts.base import UnknownError
+from rocmdoctor.facts.distributions import normalized
+from rocmdoctor.frozen import frozen
+from rocmdoctor.model import Answer, Glob, Query, Run
+from rocmdoctor.ops.arguments import (
+    NO_VALUES,
+    NO_WORDS,
+    BadArgumentError,
+    Commit,
+    Place,
+    Project,
+    PythonVersion,
+    Requirement,
+    Sha256,
+    Url,
+    VariableName,
+    Version,
+)
+from rocmdoctor.ops.chores import chore
+from rocmdoctor.ops.environments import Environment, cache_of, env_questions, environment, ways
+from rocmdoctor.ops.git import checkout_questions, git_checkout, wanted
+from rocmdoctor.ops.ground import Ground
+from rocmdoctor.ops.pip import missing, pip, pip_install, usable
+from rocmdoctor.ops.places import no_shell, resolved
+from rocmdoctor.ops.registry import OPERATIONS, operation
+from rocmdoctor.ops.source import source_fetch, source_questions
+
+NO_COMMANDS: list[list[str]] = []
+_PATCH = "patch.apply"
+
+
+@frozen
+class _Made:
+    """What is built, as the recipe says it. `gfx` are the targets, without features, sorted."""
+
+    name: str
+    version: str
+    env: str
+    url: str
+    sha256: str
+    commit: str
+    submodules: bool
+    patches: str
+    configure: tuple[tuple[str, ...], ...]
+    variables: Mapping[str, str]
+    gfx: tuple[str, ...]
+    needs: tuple[str, ...]
+    python: str
+    tag: str
+
+    def given(self, patched: Sequence[str]) -> dict[str, Any]:
+        """The part of the key that the recipe and the patches decide."""
+        return {
+            "name": normalized(self.name),
+            "version": self.version,
+            "source": self.sha256 or self.commit,
+            "submodules": self.submodules,
+            "patches": sorted(patched),
+            "configure": [list(argv) for argv in self.configure],
+            "variables": dict(self.variables),
+            "gfx": list(self.gfx),
+            "needs": sorted(self.needs),
+            "tag": self.tag,
+        }
+
+    def tree(self, ground: Ground) -> str:
+        """Where the sources go; one folder for each source, and another one where it is patched."""
+        patched = "-patched" if self.patches else ""
+        return f"{cache_of(ground)}/src/{self.name}-{(self.sha256 or self.commit)[:16]}{patched}"
+
+
+def _made(ground: Ground, given: Mapping[str, Any]) -> _Made:
+    """The arguments, looked at together. Raises BadArgumentError."""
+    sha256, commit = given.get("sha256") or "", given.get("commit") or ""
+    if bool(sha256) == bool(commit):
+        found = f"{sha256 or 'no sha256'}, {commit or 'no commit'}"
+        raise BadArgumentError("url", found, "an archive with its sha256, or a repository with a commit")
+    for argv in given.get("configure", ()):
+        no_shell("configure", argv, required=True)
+    for name, value in given.get("variables", {}).items():
+        if "\0" in value:
+            raise BadArgumentError(f"variables.{name}", value, "text without zero bytes")
+    gfx = {word.partition(":")[0] for item in given.get("gfx", ()) for word in item.split(";") if word}
+    return _Made(
+        name=given["name"],
+        version=given["version"],
+        env=resolved(ground, "env", given["env"], "user"),
+        url=given["url"],
+        sha256=sha256,
+        commit=commit,
+        submodules=bool(given.get("submodules")),
+        patches=given.get("patches") or "",
+        configure=tuple(tuple(argv) for argv in given.get("configure", ())),
+        variables=dict(given.get("variables", {})),
+        gfx=tuple(sorted(gfx)),
+        needs=tuple(given.get("needs", ())),
+        python=given.get("python", ""),
+        tag=given.get("tag", ""),
+    )
+
+
+def _asks(ground: Ground, **given: Any) -> Iterator[Query]:
+    made = _made(ground, given)
+    tree = made.tree(ground)
+    yield from env_questions(made.env)
+    yield from ways()
+    yield from (
+        checkout_questions(tree) if made.commit else source_questions(ground, made.url, made.sha256, tree)
+    )
+    yield from _compilers(made)
+    yield _kept(ground)
+    patching = OPERATIONS.get(_PATCH)
+    if made.patches and patching is not None and patching.asks is not None:
+        yield from patching.asks(ground, project=made.patches, version=made.version, tree=tree)
+
+
+def _compilers(made: _Made) -> list[Run]:
+    hipccs = [wheel_key.hipcc_question(root) for root in wheel_key.rocm_roots(made.variables)]
+    asked = [*hipccs, wheel_key.CXX_QUESTION, wheel_key.LIBC_QUESTION]
+    return [Run(argv, timeout=5.0, limit=1 << 14) for argv in asked]
+
+
+def _kept(ground: Ground) -> Glob:
+    return Glob(f"{cache_of(ground)}/wheels/*/about.json", limit=1 << 15)
+
+
+@operation("wheel.build", asks=_asks)
+def wheel_build(  # noqa: PLR0913 - the keys of a step
+    ground: Ground,
+    *,
+    name: Project,
+    version: Version,
+    env: Place,
+    url: Url,
+    sha256: Sha256 | None = None,
+    commit: Commit | None = None,
+    submodules: bool = False,
+    mirror: Place | None = None,
+    patches: str = "",
+    configure: list[list[str]] = NO_COMMANDS,
+    variables: dict[VariableName, str] = NO_VALUES,
+    gfx: list[str] = NO_WORDS,
+    needs: list[Requirement] = NO_WORDS,
+    index: Url | None = None,
+    wheels: Place | None = None,
+    python: PythonVersion = "",
+    tag: str = "",
+    memory_mb_per_job: int = 2048,
+    size_mb: int = 10,
+    disk_mb: int = 500,
+    seconds: int = 60,
+) -> Iterator[Action]:
+    """Build a wheel from source, keep it, and install it, unless it is installed or kept already.
+
+    Nothing but the targets in `gfx` may be in its libraries; that is looked at. `configure` are programs that run in the
+    sources before pip builds them, all with `variables`. `needs` are installed into the environment first: it is built
+    there, without isolation and without its dependencies. `python` is that of an environment that is yet to be made.
+    `tag` says what else shapes it, such as the versions of torch and ROCm. As many compilers run at once as memory and
+    processors allow.
+    """
+    made = _made(ground, {**locals()})
+    found = usable(environment(ground, made.env))
+    tree = made.tree(ground)
+    patching = list(_patched(ground, made, tree))
+    given = made.given([a.do.sha256 for a in patching if isinstance(a.do, ApplyPatch)])
+    key = _key(ground, made, found, given)
+    ground.claim(f"key of the wheel {name} {version}", key)
+    installed = found.dists.get(normalized(name), ("", ""))[1]
+    ground.claim(f"wheel of {name} in {made.env}", installed or "none of the cache")
+    if installed == key:
+        return
+    work = _work(ground, made, given)
+    if key in _keys(ground):
+        yield _installed(made, found, work, kept=True)
+        return
+    yield from _sources(ground, made, tree, mirror, size_mb, patched=bool(patching))
+    yield from patching
+    if needs and missing(ground, found, needs):
+        yield from pip_install(ground, env=made.env, packages=needs, index=index, wheels=wheels, seconds=20)
+    yield Action(
+        do=Exec(chore("build", **work, tree=tree, memory_mb_per_job=memory_mb_per_job)),
+        says=f"build {name} {version} for {', '.join(made.gfx) or 'no GPU'} and keep the wheel",
+        undo=Undo("nothing", "the wheel stays in the cache; 'rocmdoctor cache gc' removes it"),
+        root=False,
+        timeout=max(7200.0, 10.0 * seconds),
+        disk=disk_mb * 1000**2,
+        seconds=float(seconds),
+    )
+    yield _installed(made, found, work, kept=False)
+
+
+def _patched(ground: Ground, made: _Made, tree: str) -> Iterator[Action]:
+    if not made.patches:
+        return
+    patching = OPERATIONS.get(_PATCH)
+    if patching is None:
+        raise UnknownError(f"patches of {made.patches}: there is no operation {_PATCH}")
+    yield from patching.function(ground, project=made.patches, version=made.version, tree=tree)
+
+
+def _sources(
+    ground: Ground, made: _Made, tree: str, mirror: str | None, size_mb: int, *, patched: bool
+) -> Iterator[Action]:
+    if made.commit:
+        # What somebody changed there would be built in, under a key that does not know of it.
+        wanted(ground, tree, made.commit, strict=not patched)
+        yield from git_checkout(
+            ground, url=made.url, commit=made.commit, path=tree, submodules=made.submodules, mirror=mirror,
+            download_mb=size_mb,
+        )  # fmt: skip
+    else:
+        yield from source_fetch(ground, url=made.url, sha256=made.sha256, path=tree, size_mb=size_mb)
+
+
+def _work(ground: Ground, made: _Made, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What both chores are given."""
+    return {
+        "given": dict(given),
+        "env": made.env,
+        "cache": cache_of(ground),
+        "name": made.name,
+        "version": made.version,
+    }
+
+
+def _installed(made: _Made, env: Environment, work: Mapping[str, Any], *, kept: bool) -> Action:
+    where = "from the cache" if kept else "that was built"
+    before = env.version(made.name)
+    lost = f"; {made.name} {before} was there before and is not brought back" if before else ""
+    undo = Undo("commands", f"uninstalls it{lost}", (pip(made.env, "uninstall", "--yes", made.name),))
+    return Action(
+        do=Exec(chore("install", **work)),
+        says=f"install the wheel of {made.name} {made.version} {where} into {made.env}",
+        undo=undo if env.state == "there" else Undo("commands", "goes with the environment"),
+        root=False,
+        timeout=900.0,
+        seconds=3.0,
+    )
+
+
+def _key(ground: Ground, made: _Made, env: Environment, given: Mapping[str, Any]) -> str:
+    def said(argv: tuple[str, ...]) -> str | None:
+        answer: Answer = ground.answer(Run(argv, timeout=5.0, limit=1 << 14))
+        return answer.stdout if answer.ok and answer.exit_code == 0 else None
+
+    hipcc = wheel_key.hipcc_version(
+        [said(wheel_key.hipcc_question(root)) for root in wheel_key.rocm_roots(made.variables)]
+    )
+    cxx = wheel_key.first_line(said(wheel_key.CXX_QUESTION))
+    libc = wheel_key.first_line(said(wheel_key.LIBC_QUESTION))
+    ground.claim("compilers that wheels are built with", f"{hipcc}; {cxx}; {libc}")
+    return wheel_key.digest(wheel_key.shape(given, env.minor or made.python, hipcc, cxx, libc))
+
+
+def _keys(ground: Ground) -> set[str]:
+    """The wheels that are kept: an entry whose description cannot be read counts as none."""
+    found = set()
+    for path, text in ground.answer(_kept(ground)).files.items():
+        try:
+            about = json.loads(text)
+        except ValueError:
+            continue
+        folder = path.rpartition("/")[0].rpartition("/")[2]
+        if isinstance(about, dict) and about.get("key") == folder:
+            found.add(folder)
+    return found
