@@ -11,6 +11,7 @@ VERBS = {
     "history": "what was installed here, when, and how it ended",
     "collect": "save what can be asked of this machine, to be judged elsewhere",
     "list": "what this release knows: checks, gpus, recipes, stacks",
+    "patch": "which patches a source tree needs here; applies them",
     "recipe": "check recipes of your own before they are used",
     "completion": "shell completion for bash, zsh and fish",
 }

@@ -14,7 +14,7 @@ import click
 from rocmdoctor.actions import Person, Plan, Request
 from rocmdoctor.cli.errors import PlacedError
 from rocmdoctor.cli.running import Judge
-from rocmdoctor.content import ContentError, bundled, load_recipes, own_folders
+from rocmdoctor.content import ContentError, bundled, load_patches, load_recipes, own_folders
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.diagnosis.runner import Diagnosis
 from rocmdoctor.facts.access import Session
@@ -22,6 +22,7 @@ from rocmdoctor.hosts.replay import from_raw
 from rocmdoctor.model import Answer, Query, Snapshot, Wish
 from rocmdoctor.ops import all_operations
 from rocmdoctor.ops.ground import Ground
+from rocmdoctor.patching import BadPatchError
 from rocmdoctor.planning.order import NoSuchTargetError
 from rocmdoctor.planning.plan import Cookbook, fill, foretold, outline, questions, without_root
 from rocmdoctor.planning.preflight import notes, refusals
@@ -49,9 +50,13 @@ class Kitchen:
     def __init__(self, content: tuple[Path, ...], arch: str | None = None) -> None:
         self.content = own_folders(content)
         self._judge = Judge(self.content, Wish(level=None, arch=arch))
+        folders, checks = (bundled(), *self.content), {item.id for item in self._judge.checks}
         try:
-            found = load_recipes((bundled(), *self.content), {item.id for item in self._judge.checks})
+            found = load_recipes(folders, checks)
+            self.projects = load_patches(folders, checks)
         except BadRecipeError as error:
+            raise PlacedError(error.where, error.message) from error
+        except BadPatchError as error:
             raise PlacedError(error.where, error.message) from error
         except ContentError as error:
             raise PlacedError(error.where, str(error)) from error
@@ -76,6 +81,7 @@ class Kitchen:
         outcome = self._judge.judge(snapshot)
         verdicts = {v.id: v for v in outcome.diagnosis.verdicts}
         ground = Ground(outcome.known, snapshot.answers, person)
+        ground.projects, ground.verdicts = self.projects, verdicts
         try:
             drawn = outline(request, self.book, ground, verdicts)
         except NoSuchTargetError as error:
@@ -85,6 +91,7 @@ class Kitchen:
         if asked and ask is not None:
             answers = {**answers, **from_raw({"schema": 1, "answers": ask(asked)}).answers}
         full = Ground(outcome.known, answers, person, drawn.gfx)
+        full.projects, full.verdicts = self.projects, verdicts
         full.claims.update(ground.claims)
         plan = fill(drawn, full)
         if request.no_root:

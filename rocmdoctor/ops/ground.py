@@ -13,7 +13,8 @@ from rocmdoctor.facts.access import Groups
 from rocmdoctor.facts.apt import Source
 from rocmdoctor.facts.base import UnknownError
 from rocmdoctor.facts.dpkg import Dpkg
-from rocmdoctor.model import NOT_ASKED, Answer, Query, Run, Stat
+from rocmdoctor.model import NOT_ASKED, Answer, Query, Run, Stat, Verdict
+from rocmdoctor.patching.values import Project
 
 T = TypeVar("T")
 
@@ -41,7 +42,8 @@ class Ground:
     `wanted` are the releases that the same plan chooses, by recipe, and `keep` the vendors whose packages were asked to
     stay. Of the steps before this one, `leaving` collects the packages that they remove, `dropped` the repositories that
     they take out of apt, `cleared` the paths that they move away, and `mended` is whether they let dpkg and apt finish
-    what those had begun. `notes` are what the user should know besides.
+    what those had begun. `notes` are what the user should know besides. `projects` are those that there are patches for,
+    `verdicts` what the checks say, by id.
     """
 
     def __init__(
@@ -58,6 +60,8 @@ class Ground:
         self.cleared: set[str] = set()
         self.mended = False
         self.notes: list[str] = []
+        self.projects: Mapping[str, Project] = {}
+        self.verdicts: Mapping[str, Verdict] = {}
         self._answers = answers
 
     def claim(self, name: str, value: str) -> None:
