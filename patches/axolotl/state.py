@@ -18,7 +18,6 @@ SETUP, LINES = "setup.py", "requirements.txt"
 BUILD = "src/setuptools_axolotl_dynamic_dependencies.py"
 FLASH = "src/axolotl/monkeypatch/llama_attn_hijack_flash.py"
 READS = (SETUP, LINES, BUILD, FLASH, "pyproject.toml")
-REFUSED: dict[str, object] = {}
 
 _XFORMERS = "xformers"
 
@@ -145,6 +144,12 @@ def _by_filter(tree: Tree, reading: ast.AST, listed: str) -> Found:
     left = [path for path, one in lists.items() if not _filtered(one)]
     if not left:
         return Found(APPLIED, f"{' and '.join(lists)} leave xformers out of what they hand over")
+    if len(left) < len(lists):
+        done = next(path for path in lists if path not in left)
+        return Found(
+            CONFLICT,
+            f"{done} leaves xformers out, and {left[0]} does not: half of the change was made. Put {done} back first",
+        )
     broken = [path for path in lists if path in left] if LINES in tree and not listed else []
     if broken:
         return Found(
@@ -170,6 +175,12 @@ def _flash(tree: Tree, version: str) -> Found:
     if module is None:
         return Found(CONFLICT, f"{FLASH} is no Python that can be read")
     if _XFORMERS in top_imports(module):
+        if function(module, "is_xformers_swiglu_available") is None:
+            return Found(
+                NOT_FOR,
+                f"{FLASH} imports xformers at its top, and nothing there asks whether it can be used; the patch is for "
+                "checkouts from 2024-02-26 on (5894f0e57)",
+            )
         return Found(NEEDED, f"{FLASH} imports xformers at its top, so that flash attention stops without it")
     names = {node.name for node in module.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
     if _XFORMERS in guarded_imports(module):

@@ -29,8 +29,8 @@ REFUSED = {
 }
 
 _FOREIGN = (
-    "{path}: assert_no_cuda_mismatch is not DeepSpeed's own: it raises nothing any more, so that is_cuda_enable takes every "
-    "machine for one with CUDA. This is the change that a post of March 2024 made, which compiles the CUDA part in"
+    "{path}: assert_no_cuda_mismatch is not DeepSpeed's own. It says no by returning False, as in the change that a post of March "
+    "2024 made, and nobody looks at what it returns: is_cuda_enable then takes this machine for one with CUDA"
 )
 _TAKE_OUT = "put the file back first (git checkout {path}, or unpack the sdist again)"
 # How bad a place is: a tree is as good as the worst of its copies.
@@ -50,7 +50,7 @@ def _of_place(path: str, text: str, version: str) -> Found:
     if module is None:
         return Found(CONFLICT, f"{path} is no Python that can be read")
     compares = function(module, "assert_no_cuda_mismatch")
-    foreign = compares is not None and not any(isinstance(node, ast.Raise) for node in ast.walk(compares))
+    foreign = compares is not None and not _is_own(compares)
     flag = function(module, "is_cuda_enable", "get_cuda_compile_flag")
     said = _without_flag(path, module, version) if flag is None else _of_flag(path, flag, module)
     if not foreign:
@@ -59,6 +59,16 @@ def _of_place(path: str, text: str, version: str) -> Found:
     if said.state == NEEDED:
         return Found(CONFLICT, f"{why}; {_TAKE_OUT.format(path=path)}")
     return Found(said.state, f"{said.why}. But {why}; {_TAKE_OUT.format(path=path)}")
+
+
+def _is_own(compares: Function) -> bool:
+    """The comparison as DeepSpeed has it in all releases: it always asks nvcc, raises, and never says no by a value."""
+    said = [node.value for node in ast.walk(compares) if isinstance(node, ast.Return)]
+    no = any(isinstance(value, ast.Constant) and value.value is False for value in said)
+    asks = any(
+        isinstance(node, ast.Assign) and calls(node, "installed_cuda_version") for node in compares.body
+    )
+    return asks and not no and any(isinstance(node, ast.Raise) for node in ast.walk(compares))
 
 
 def _without_flag(path: str, module: ast.Module, version: str) -> Found:

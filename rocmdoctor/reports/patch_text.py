@@ -76,7 +76,7 @@ def status_page(project: str, version: str, by: str, tree: str, judged: Sequence
     lines.append("")
     if conflicts:
         lines.append(
-            f"{_counted(len(conflicts))} cannot be told or applied; see above for what stands in the way"
+            f"{_counted(len(conflicts))} in conflict; see above for what stands in the way"
         )
     if needed:
         lines.append(f"{_counted(len(needed))} needed: rocmdoctor patch apply {project} {tree}")

@@ -13,6 +13,7 @@ do = [{ says = "...", ... }]     what comes out, in this order: of each action t
 refused, bad                     or a part of the message of a refusal, or of a complaint about an argument
 leaving = ["rocm-core"]          packages that steps before it remove
 wanted.rocm = "6.0.2 amd"        the release that the same plan chooses for a recipe, and its source
+verdicts."a.check" = "ok"        what a check says, where a patch names it
 keep = ["nvidia"]                vendors whose packages were asked to stay
 envs."~/env" = { python = "3.12.1", dists = { torch = "2.9.1" } }
 pythons, checkouts, compilers    other things that builds look at, in a few words: see building.py
@@ -32,13 +33,13 @@ from typing import Any
 
 import pytest
 
-from rocmdoctor.actions import Action, Choice, Exec, Fetch, Person, Reboot, WriteFile
+from rocmdoctor.actions import Action, ApplyPatch, Choice, Exec, Fetch, Person, Reboot, WriteFile
 from rocmdoctor.asking import distinct, keys
-from rocmdoctor.content import DataTables, bundled
+from rocmdoctor.content import DataTables, bundled, load_patches
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.base import Fact, UnknownError, first_questions, second_questions
 from rocmdoctor.hosts.replay import from_raw
-from rocmdoctor.model import Query
+from rocmdoctor.model import Query, Verdict
 from rocmdoctor.ops import all_operations
 from rocmdoctor.ops.arguments import BadArgumentError
 from rocmdoctor.ops.ground import Ground
@@ -55,6 +56,7 @@ HERE = Path(__file__).parent
 OPERATIONS = all_operations()
 ANN = Person("ann", 1000, "/home/ann", "/bin/bash")
 TABLES = DataTables(bundled())
+PROJECTS = load_patches((bundled(),))
 _KEYS = {
     "uses",
     "name",
@@ -72,6 +74,7 @@ _KEYS = {
     "wanted",
     "keep",
     "notes",
+    "verdicts",
     "envs",
     "pythons",
     "checkouts",
@@ -101,6 +104,8 @@ def ground_for(case: Mapping[str, Any], answers: Mapping[str, Any]) -> Ground:
     """What a case is planned from, with what the plan around it says."""
     ground = ground_of(answers, replace(ANN, **case.get("person", {})))
     ground.leaving, ground.keep = set(case.get("leaving", ())), tuple(case.get("keep", ()))
+    ground.projects = PROJECTS
+    ground.verdicts = {n: Verdict(status, "") for n, status in case.get("verdicts", {}).items()}
     ground.wanted = {n: Choice(*words.split()) for n, words in case.get("wanted", {}).items()}
     return ground
 
@@ -193,6 +198,9 @@ def _well_made(actions: list[Action]) -> None:
             assert action.do.path.startswith("/")
             assert action.do.mode & 0o002 == 0, f"{action.do.path} could be written by others"
             assert action.root is not action.do.path.startswith("/home/ann/"), f"{action.do.path}: by whom?"
+            assert action.undo.kind == "restore"
+        elif isinstance(action.do, ApplyPatch):
+            assert not action.root
             assert action.undo.kind == "restore"
         else:
             assert isinstance(action.do, Reboot)
