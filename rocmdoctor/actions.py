@@ -141,6 +141,8 @@ class Request:
 
     `rocm` is a release (`6.0.2`, `6.4`) or a set of versions (`>=6.2,<7`). `driver`: dkms, kernel or auto. `keep` are
     vendors whose packages stay. `mirror` stands in for the server of packages, `trust_key` for the fingerprint of its key.
+    `pins` are requirements such as `torch==2.9.*`, `more` targets beside the others, `from_source` components that are
+    built even where there is a wheel. `python` is a version, `env` the folder of the environment, None for the managed one.
     """
 
     targets: tuple[str, ...]
@@ -152,6 +154,11 @@ class Request:
     keep: tuple[str, ...] = ()
     mirror: str | None = None
     trust_key: str | None = None
+    pins: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+    from_source: tuple[str, ...] = ()
+    python: str | None = None
+    env: str | None = None
 
 
 @frozen

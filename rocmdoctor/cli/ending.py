@@ -225,8 +225,11 @@ def _pairs(raw: Any) -> tuple[tuple[str, str], ...]:
 def _checked(plan: Plan, content: tuple[Path, ...], patience: float) -> dict[str, Any]:
     """In the child: collect, compile, judge."""
     from rocmdoctor.cli.verifying import GROUP, verify
+    from rocmdoctor.planning.interpreter import folder
 
-    found = verify(plan.gfx, plan.verify, content, patience)
+    # The managed environment is looked at where it is there, as it is when the plan is made.
+    env = folder(plan.request, plan.person.home)
+    found = verify(plan.gfx, plan.verify, content, patience, env=env if Path(env).is_dir() else None)
     # The proof is always tried, and counts where a recipe calls for it: not every one brings a compiler.
     counts = set(plan.verify)
     if any(name.startswith(f"{GROUP}.") for name in counts):

@@ -23,6 +23,7 @@ from rocmdoctor.model import Answer, Query, Snapshot, Wish
 from rocmdoctor.ops import all_operations
 from rocmdoctor.ops.ground import Ground
 from rocmdoctor.patching import BadPatchError
+from rocmdoctor.planning.interpreter import folder
 from rocmdoctor.planning.order import NoSuchTargetError
 from rocmdoctor.planning.plan import Cookbook, fill, foretold, outline, questions, without_root
 from rocmdoctor.planning.preflight import notes, refusals
@@ -112,7 +113,8 @@ def draw_here(request: Request, content: tuple[Path, ...], patience: float) -> D
     from rocmdoctor.cli.taking import begin, patient
 
     person = person_here()
-    with begin(patience, trial=NextLogin(patience)) as collecting:
+    env = env_here(request.env, person)
+    with begin(patience, env, trial=NextLogin(patience)) as collecting:
         kitchen = Kitchen(content)
         early = kitchen.foretold(request)
         with _asking(early, patience) as asked:
@@ -125,6 +127,12 @@ def draw_here(request: Request, content: tuple[Path, ...], patience: float) -> D
                 return {**others, **asked.answer()} if any(query in early for query in wanted) else others
 
             return kitchen.draw(request, taken, person, ask)
+
+
+def env_here(env: str | None, person: Person) -> str | None:
+    """The Python environment that is looked at: the one that is named, else the managed one; None where it is not there."""
+    path = Path(folder(Request((), env=env), person.home))
+    return str(path) if path.is_dir() else None
 
 
 def ask_here(patience: float) -> Ask:

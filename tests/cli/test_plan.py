@@ -168,4 +168,4 @@ def test_targets_are_completed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit):
         run([])
-    assert capsys.readouterr().out == "plain,base\nplain,build-tools\n"
+    assert capsys.readouterr().out == "plain,base\nplain,bitsandbytes\nplain,build-tools\n"

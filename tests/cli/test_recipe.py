@@ -140,7 +140,7 @@ def test_a_stack_is_shown(own: Path, capsys: pytest.CaptureFixture[str]) -> None
     shown = capsys.readouterr().out
     assert shown.startswith("ours: All of it\n")
     assert "  mine: A thing\n" in shown
-    assert said(["recipe", "show", "base"], 0, capsys)["data"]["stack"]["default"] is True
+    assert said(["recipe", "show", "base"], 0, capsys)["data"]["stack"]["default"] is False
 
 
 def test_a_recipe_that_is_none(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,7 +160,7 @@ def test_recipes_and_stacks_are_listed(own: Path, capsys: pytest.CaptureFixture[
         row["id"]: row for row in said(["list", "stacks", "--content", str(own)], 0, capsys)["data"]["stacks"]
     }
     assert stacks["ours"]["recipes"] == ["rocm", "mine"]
-    assert stacks["base"]["default"] is True
+    assert stacks["training"]["default"] is True
     assert run(["list", "recipes"]) == 0
     assert "rocm" in capsys.readouterr().out
     assert run(["list", "stacks"]) == 0

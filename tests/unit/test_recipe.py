@@ -333,7 +333,7 @@ def test_the_recipes_of_this_release_are_recipes() -> None:
     checks = {item.id for item in load_checks((bundled(),)).ordered()}
     found = load_recipes((bundled(),), checks)
     assert "base" in found.stacks
-    assert [stack.id for stack in found.stacks.values() if stack.default] == ["base"]
+    assert [stack.id for stack in found.stacks.values() if stack.default] == ["training"]
 
 
 def test_the_example_is_a_recipe() -> None:
