@@ -14,7 +14,7 @@ from rocmdoctor.planning.here import failed_here, older_than_here, plain
 from rocmdoctor.planning.interpreter import PYTHON, unavailable
 from rocmdoctor.planning.relations import Relations, Taken, within
 from rocmdoctor.planning.search import Search
-from rocmdoctor.planning.wish import NONE, ROCM, named, unasked, untrusted, unwished
+from rocmdoctor.planning.wish import ALONE, NONE, ROCM, named, unasked, untrusted, unwished
 from rocmdoctor.recipe import Recipe, Release
 
 # The recipe that takes away what other releases left.
@@ -91,7 +91,7 @@ class Choosing:
         """Without root, what a user can have alone stands first."""
         alone = self.request.no_root and self.request.rocm_source is None
         made = [self._here(release) for release in recipe.releases]
-        return sorted(made, key=lambda release: alone and release.source != "pip")
+        return sorted(made, key=lambda release: alone and release.source != ALONE)
 
     def _here(self, release: Release) -> Release:
         """With what it needs besides on this machine."""
@@ -125,10 +125,17 @@ class Choosing:
 
     def _solve(self) -> Taken | None:
         """Releases that go together. What may be left out is so only where nothing else is found."""
+        if self.request.no_root and self.request.rocm_source is None:
+            taken = self._most(alone=True)
+            if taken is not None:
+                return taken
+        return self._most()
+
+    def _most(self, *, alone: bool = False) -> Taken | None:
         optional = [name for name, rows in self.rows.items() if self._optional(rows)]
         for count in range(len(optional) + 1):
             for left_out in combinations(optional, count):
-                taken = self._search([name for name in optional if name not in left_out])
+                taken = self._search([name for name in optional if name not in left_out], alone=alone)
                 if taken is not None:
                     return taken
         return None
@@ -138,7 +145,8 @@ class Choosing:
         fitting = [row.release.source == NONE for row in rows if not row.why]
         return not all(fitting) and any(fitting[1:]) and not fitting[0]
 
-    def _search(self, kept: Sequence[str]) -> Taken | None:
+    def _search(self, kept: Sequence[str], *, alone: bool) -> Taken | None:
+        """With `kept` in it, and, `alone`, with the ROCm that needs no root where one fits."""
         domains = {
             name: [
                 row.release
@@ -147,6 +155,9 @@ class Choosing:
             ]
             for name in self.order
         }
+        if alone and ROCM in domains:
+            mine = [release for release in domains[ROCM] if release.source in (ALONE, "")]
+            domains[ROCM] = mine or domains[ROCM]
         search: Search[Release] = Search(domains, self.relations.clash, self._wanted_first)
         taken = search.solve()
         self.stuck = search.stuck
