@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rocmdoctor import wheel_key
-from rocmdoctor.actions import Action, ApplyPatch, Exec, Undo
-from rocmdoctor.facts.base import UnknownError
+from rocmdoctor.actions import Action, Exec, Undo
 from rocmdoctor.facts.distributions import normalized
+from rocmdoctor.facts.system import Hardware
 from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Answer, Glob, Query, Run
 from rocmdoctor.ops.arguments import (
@@ -30,13 +30,13 @@ from rocmdoctor.ops.chores import chore
 from rocmdoctor.ops.environments import Environment, cache_of, env_questions, environment, ways
 from rocmdoctor.ops.git import checkout_questions, git_checkout, wanted
 from rocmdoctor.ops.ground import Ground
+from rocmdoctor.ops.patch_apply import patch_apply, patches_for
 from rocmdoctor.ops.pip import missing, pip, pip_install, usable
-from rocmdoctor.ops.places import no_shell, resolved
-from rocmdoctor.ops.registry import OPERATIONS, operation
+from rocmdoctor.ops.places import no_shell, resolved, sha256_of
+from rocmdoctor.ops.registry import operation
 from rocmdoctor.ops.source import source_fetch, source_questions
 
 NO_COMMANDS: list[list[str]] = []
-_PATCH = "patch.apply"
 
 
 @frozen
@@ -73,10 +73,10 @@ class _Made:
             "tag": self.tag,
         }
 
-    def tree(self, ground: Ground) -> str:
-        """Where the sources go; one folder for each source, and another one where it is patched."""
-        patched = "-patched" if self.patches else ""
-        return f"{cache_of(ground)}/src/{self.name}-{(self.sha256 or self.commit)[:16]}{patched}"
+    def tree(self, ground: Ground, patched: Sequence[str]) -> str:
+        """Where the sources go: one folder for each source, and one for each way to patch it."""
+        more = f"-{sha256_of(' '.join(patched))[:8]}" if patched else ""
+        return f"{cache_of(ground)}/src/{self.name}-{(self.sha256 or self.commit)[:16]}{more}"
 
 
 def _made(ground: Ground, given: Mapping[str, Any]) -> _Made:
@@ -111,7 +111,7 @@ def _made(ground: Ground, given: Mapping[str, Any]) -> _Made:
 
 def _asks(ground: Ground, **given: Any) -> Iterator[Query]:
     made = _made(ground, given)
-    tree = made.tree(ground)
+    tree = made.tree(ground, _patches(ground, made))
     yield from env_questions(made.env)
     yield from ways()
     yield from (
@@ -119,9 +119,6 @@ def _asks(ground: Ground, **given: Any) -> Iterator[Query]:
     )
     yield from _compilers(made)
     yield _kept(ground)
-    patching = OPERATIONS.get(_PATCH)
-    if made.patches and patching is not None and patching.asks is not None:
-        yield from patching.asks(ground, project=made.patches, version=made.version, tree=tree)
 
 
 def _compilers(made: _Made) -> list[Run]:
@@ -155,6 +152,7 @@ def wheel_build(  # noqa: PLR0913 - the keys of a step
     wheels: Place | None = None,
     python: PythonVersion = "",
     tag: str = "",
+    native: bool = False,
     memory_mb_per_job: int = 2048,
     size_mb: int = 10,
     disk_mb: int = 500,
@@ -165,14 +163,14 @@ def wheel_build(  # noqa: PLR0913 - the keys of a step
     Nothing but the targets in `gfx` may be in its libraries; that is looked at. `configure` are programs that run in the
     sources before pip builds them, all with `variables`. `needs` are installed into the environment first: it is built
     there, without isolation and without its dependencies. `python` is that of an environment that is yet to be made.
-    `tag` says what else shapes it, such as the versions of torch and ROCm. As many compilers run at once as memory and
-    processors allow.
+    `tag` says what else shapes it, such as the versions of torch and ROCm; `native`, that it is compiled for this very
+    processor. In `configure`, `{jobs}` stands for how many compilers may run at once: as many as memory and processors allow.
     """
     made = _made(ground, {**locals()})
     found = usable(environment(ground, made.env))
-    tree = made.tree(ground)
-    patching = list(_patched(ground, made, tree))
-    given = made.given([a.do.sha256 for a in patching if isinstance(a.do, ApplyPatch)])
+    patched = _patches(ground, made)
+    tree = made.tree(ground, patched)
+    given = {**made.given(patched), **(_processor(ground) if native else {})}
     key = _key(ground, made, found, given)
     ground.claim(f"key of the wheel {name} {version}", key)
     installed = found.dists.get(normalized(name), ("", ""))[1]
@@ -183,8 +181,8 @@ def wheel_build(  # noqa: PLR0913 - the keys of a step
     if key in _keys(ground):
         yield _installed(made, found, work, kept=True)
         return
-    yield from _sources(ground, made, tree, mirror, size_mb, patched=bool(patching))
-    yield from patching
+    yield from _sources(ground, made, tree, mirror, size_mb, patched=bool(patched))
+    yield from _patching(ground, made, tree)
     if needs and missing(ground, found, needs):
         yield from pip_install(ground, env=made.env, packages=needs, index=index, wheels=wheels, seconds=20)
     yield Action(
@@ -199,13 +197,21 @@ def wheel_build(  # noqa: PLR0913 - the keys of a step
     yield _installed(made, found, work, kept=False)
 
 
-def _patched(ground: Ground, made: _Made, tree: str) -> Iterator[Action]:
+def _patching(ground: Ground, made: _Made, tree: str) -> Iterator[Action]:
+    if made.patches:
+        yield from patch_apply(ground, project=made.patches, version=made.version, tree=tree)
+
+
+def _patches(ground: Ground, made: _Made) -> list[str]:
+    """The digests of the patches that it is built with."""
     if not made.patches:
-        return
-    patching = OPERATIONS.get(_PATCH)
-    if patching is None:
-        raise UnknownError(f"patches of {made.patches}: there is no operation {_PATCH}")
-    yield from patching.function(ground, project=made.patches, version=made.version, tree=tree)
+        return []
+    return [patch.sha256 for patch in patches_for(ground, made.patches, made.version)]
+
+
+def _processor(ground: Ground) -> dict[str, str]:
+    """Code for this very processor is none for another one."""
+    return {"processor": ground.known.get(Hardware).cpu}
 
 
 def _sources(

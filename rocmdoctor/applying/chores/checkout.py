@@ -48,22 +48,26 @@ def _instead(url: str, mirror: str) -> list[str]:
     return words
 
 
+# A folder of repositories may be somebody else's: git would not read one, though nothing in it is run.
+_ANY_OWNER = "--upload-pack=git -c safe.directory=* upload-pack"
+
+
 def _has(folder: Path, commit: str) -> bool:
     return output(["git", "cat-file", "-e", f"{commit}^{{tree}}"], folder) is not None
 
 
 def _fetch(git: list[str], folder: Path, url: str, commit: str) -> None:
+    fetch, what = (
+        [*git, "fetch", "--progress", *([_ANY_OWNER] if len(git) > 1 else [])],
+        f"git fetch from {url}",
+    )
     try:
-        run(
-            [*git, "fetch", "--progress", "--no-tags", "--depth=1", url, commit],
-            folder,
-            what=f"git fetch from {url}",
-        )
+        run([*fetch, "--no-tags", "--depth=1", url, commit], folder, what=what)
     except ProgramFailedError:
         # Servers may refuse to hand out what no branch points to at the moment, or to hand out a part.
         say("once more, with all branches and their history")
         heads = "+refs/heads/*:refs/remotes/origin/*"
-        run([*git, "fetch", "--progress", "--tags", url, heads], folder, what=f"git fetch from {url}")
+        run([*fetch, "--tags", url, heads], folder, what=what)
     if not _has(folder, commit):
         raise ChoreError(f"{url} has no commit {commit}; it may have been taken back there")
 
