@@ -71,10 +71,10 @@ class Relations:
 
     def _pair(self, component: str, release: Release, name: str, other: Release) -> str | None:
         # Most pairs have nothing to do with each other.
-        specifier = other.needs.get(component)
+        specifier = _wanted(other, component, release)
         if specifier and not self._goes(specifier, component, release):
             return f"{name} {other.version} needs {component} {specifier}"
-        specifier = release.needs.get(name)
+        specifier = _wanted(release, name, other)
         if specifier and not self._goes(specifier, name, other):
             there = "none is planned" if other.source == NONE else f"{name} {other.version} is chosen"
             return f"it needs {name} {specifier}, and {there}"
@@ -162,6 +162,11 @@ class Relations:
         if release.source != "dkms" or self.request.driver == "dkms" or rocm.source != "distro":
             return None
         return "the distribution's ROCm goes with the kernel's own driver"
+
+
+def _wanted(release: Release, name: str, other: Release) -> str | None:
+    """The versions of another component that a release works with; of one that is left out only where it needs it."""
+    return release.needs.get(name) or (None if other.source == NONE else release.bounds.get(name))
 
 
 def _virtual(release: Release, name: str, other: Release) -> str | None:

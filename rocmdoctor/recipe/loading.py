@@ -105,6 +105,7 @@ def _release(model: ReleaseModel) -> Release:
         why=model.why,
         untrusted=model.untrusted,
         verify=None if model.verify is None else tuple(model.verify),
+        bounds=dict(model.bounds),
         provides=dict(model.provides),
         alike=dict(model.alike),
         beside={name: tuple(sources) for name, sources in model.beside.items()},

@@ -175,6 +175,10 @@ class ReleaseModel(_Model):
     prefers: dict[Id, Specifier] = Field(
         default={}, description="Versions of other components that are taken first where several would do."
     )
+    bounds: dict[Id, Specifier] = Field(
+        default={},
+        description="Other components that may be left out, and the versions that it works with where they are not.",
+    )
     provides: dict[Id, ReleaseNumber] = Field(
         default={}, description="Components that come with it and have no recipe, with their versions."
     )

@@ -66,7 +66,7 @@ def _unknown_components(recipes: Mapping[str, Recipe]) -> Iterator[Problem]:
     known |= {name for r in recipes.values() for release in r.releases for name in release.provides}
     for recipe in recipes.values():
         for number, release in enumerate(recipe.releases, 1):
-            for key in ("needs", "prefers", "alike", "beside"):
+            for key in ("needs", "bounds", "prefers", "alike", "beside"):
                 for name in getattr(release, key):
                     if name not in known:
                         near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)

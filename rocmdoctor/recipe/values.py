@@ -96,7 +96,7 @@ class Release:
     """One version of what a recipe installs. `source`: where it comes from.
 
     `needs`: component to specifier set; `prefers` as well, where several would do. `also`: needs on some machines.
-    `provides`: components that come with it, to their versions. `alike`: component to another one whose version must be of
+    `bounds`: needs of what may be left out. `provides`: components that come with it, to their versions. `alike`: component to another one whose version must be of
     the same series. `beside`: component to the sources that it may come from. `but`: machines that it is not for.
     `why`: why it is taken before those that stand behind it. `untrusted`: why it is taken only when it is asked for, with
     a key. `verify`: checks in place of the recipe's.
@@ -115,6 +115,7 @@ class Release:
     why: str = ""
     untrusted: str = ""
     verify: tuple[str, ...] | None = None
+    bounds: Mapping[str, str] = field(default_factory=dict)
     provides: Mapping[str, str] = field(default_factory=dict)
     alike: Mapping[str, str] = field(default_factory=dict)
     beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -90,6 +90,7 @@ def _release(release: Release) -> Iterator[str]:
         ("for", limits(release.fits)),
         ("needs", _said(release.needs)),
         *((f"needs on {limits(item.fits)}", _said(item.needs)) for item in release.also),
+        ("where it is there", _said(release.bounds)),
         ("comes with", _said(release.provides)),
         ("of one series", ", ".join(f"{one} and {other}" for one, other in release.alike.items())),
         ("goes with", ", ".join(f"{name} from {' or '.join(s)}" for name, s in release.beside.items())),
