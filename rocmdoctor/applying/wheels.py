@@ -146,6 +146,12 @@ def entries(cache: str | Path) -> Iterator[tuple[Path, Entry | DamagedError]]:
                 yield path, error
 
 
+def used(folder: Path) -> None:
+    """Notes that an entry was of use just now: clearing away asks for that."""
+    with contextlib.suppress(OSError):
+        os.utime(folder)
+
+
 def set_aside(cache: str | Path, key: str) -> Path:
     """Moves a damaged entry out of the way and says where to. Raises OSError."""
     folder = folder_of(cache) / key

@@ -51,8 +51,10 @@ steps:
       gfx: ["${gfx}"]
       variables:
         ROCM_PATH: /usr
-        CMAKE_GENERATOR: Ninja
-        SKBUILD_CMAKE_ARGS: "-DCOMPUTE_BACKEND=hip;-DBNB_ROCM_ARCH=${gfx}"
+        BNB_SKIP_CMAKE: "1"
+      configure:
+        - [cmake, -G, Ninja, -DCOMPUTE_BACKEND=hip, "-DBNB_ROCM_ARCH=${gfx}", -DCMAKE_BUILD_TYPE=Release, -S, ., -B, build]
+        - [cmake, --build, build]
       needs: ["setuptools==84.2.1", "scikit-build-core==1.1.2", "trove-classifiers==2026.9.21.13", "wheel==0.48.0"]
       memory_mb_per_job: 1500
       seconds: 60

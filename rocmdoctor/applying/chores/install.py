@@ -28,6 +28,7 @@ def install(*, given: Mapping[str, Any], env: str, cache: str, name: str, versio
             " builds it"
         )
     wheel = wheels.folder_of(cache) / key / entry.wheel
+    wheels.used(wheel.parent)
     pip = [
         f"{env}/bin/python",
         "-I",
