@@ -11,7 +11,7 @@ from rocmdoctor.facts.base import UnknownError
 from rocmdoctor.frozen import frozen
 from rocmdoctor.model import Query, Run
 from rocmdoctor.ops.arguments import Place, PythonVersion
-from rocmdoctor.ops.environments import Environment, env_questions, environment, python_of, ways, ways_of
+from rocmdoctor.ops.environments import Environment, env_questions, environment, ways, ways_of
 from rocmdoctor.ops.ground import ForbiddenError, Ground
 from rocmdoctor.ops.places import resolved
 from rocmdoctor.ops.registry import operation
@@ -40,14 +40,15 @@ class _Interpreter:
     venv: bool
 
 
-def _questions(python: str) -> tuple[Run, ...]:
+def interpreter_questions(python: str) -> tuple[Run, ...]:
+    """What tells which interpreter there is for an environment of this Python."""
     names = (f"python{python}", "python3") if python else ("python3",)
     return tuple(Run((name, "-I", "-c", _CODE), timeout=5.0) for name in names)
 
 
 def _asks(ground: Ground, *, path: str, python: str = "", **_: object) -> Iterator[Query]:
     yield from env_questions(resolved(ground, "path", path, "user"))
-    yield from _questions(python)
+    yield from interpreter_questions(python)
     yield _UV
     yield from ways()
 
@@ -98,7 +99,7 @@ def _made(ground: Ground, path: str, python: str, by: str) -> Action:
     said, uv = _interpreters(ground, python), ground.answer(_UV)
     fitting = [i for i in said if not python or i.python == python]
     able = next((i for i in fitting if i.venv), None)
-    asked = any(ground.answer(query).why != "not-asked" for query in _questions(python))
+    asked = any(ground.answer(query).why != "not-asked" for query in interpreter_questions(python))
     if by != "uv" and (able or not asked):
         program = able.path if able else f"python{python or '3'}"
         return _action(path, able.python if able else python, (program, "-m", "venv", path), ground)
@@ -111,7 +112,7 @@ def _made(ground: Ground, path: str, python: str, by: str) -> Action:
 
 def _interpreters(ground: Ground, python: str) -> list[_Interpreter]:
     found = []
-    for query in _questions(python):
+    for query in interpreter_questions(python):
         answer = ground.answer(query)
         try:
             said = json.loads(answer.stdout) if answer.ok and answer.exit_code == 0 else None
@@ -120,6 +121,12 @@ def _interpreters(ground: Ground, python: str) -> list[_Interpreter]:
         except (ValueError, KeyError, TypeError):
             continue
     return found
+
+
+def default_python(ground: Ground) -> str:
+    """X.Y of the interpreter that an environment is made with where none is named, "" where nobody could tell."""
+    found = _interpreters(ground, "")
+    return found[0].python if found else ""
 
 
 def _none(python: str, by: str, fitting: list[_Interpreter]) -> str:
@@ -156,6 +163,3 @@ def _action(
         disk=_DISK,
         seconds=20.0 if network else 6.0,
     )
-
-
-__all__ = ["python_env", "python_of"]

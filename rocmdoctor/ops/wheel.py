@@ -33,6 +33,7 @@ from rocmdoctor.ops.ground import Ground
 from rocmdoctor.ops.patch_apply import patch_apply, patches_for
 from rocmdoctor.ops.pip import missing, pip, pip_install, usable
 from rocmdoctor.ops.places import no_shell, resolved, sha256_of
+from rocmdoctor.ops.python_env import default_python, interpreter_questions
 from rocmdoctor.ops.registry import operation
 from rocmdoctor.ops.source import source_fetch, source_questions
 
@@ -117,6 +118,7 @@ def _asks(ground: Ground, **given: Any) -> Iterator[Query]:
     yield from (
         checkout_questions(tree) if made.commit else source_questions(ground, made.url, made.sha256, tree)
     )
+    yield from interpreter_questions("")
     yield from _compilers(made)
     yield _kept(ground)
 
@@ -265,7 +267,8 @@ def _key(ground: Ground, made: _Made, env: Environment, given: Mapping[str, Any]
     cxx = wheel_key.first_line(said(wheel_key.CXX_QUESTION))
     libc = wheel_key.first_line(said(wheel_key.LIBC_QUESTION))
     ground.claim("compilers that wheels are built with", f"{hipcc}; {cxx}; {libc}")
-    return wheel_key.digest(wheel_key.shape(given, env.minor or made.python, hipcc, cxx, libc))
+    python = env.minor or made.python or default_python(ground)
+    return wheel_key.digest(wheel_key.shape(given, python, hipcc, cxx, libc))
 
 
 def _keys(ground: Ground) -> set[str]:

@@ -127,3 +127,27 @@ def test_the_next_environment_takes_it_from_the_cache(builder: Box) -> None:
     said = _says(install(builder, network=False))
     print(f"from the cache in {time.monotonic() - begun:.1f} s")
     assert said == [f"install the wheel of bitsandbytes 0.50.1 from the cache into {HOME}/env"]
+
+
+def test_another_machine_takes_it_without_network_and_without_the_source(
+    builder: Box, tmp_path: Path
+) -> None:
+    exported = json.loads(builder.good("./run cache export /tmp/wheels.tar --json", user="ann", env=ENV))[
+        "data"
+    ]
+    with box(BUILDER, tmp_path / "box") as other:
+        _prepared(other)
+        shutil.rmtree(other.root / "srv/git")
+        shutil.copyfile(builder.root / "tmp/wheels.tar", other.root / "tmp/wheels.tar")
+        offline: dict[str, Any] = {"user": "ann", "env": ENV, "network": False}
+        taken = other.good(
+            f"./run cache import /tmp/wheels.tar --sha256 {exported['sha256']} --json", **offline
+        )
+        assert json.loads(taken)["data"]["new"] == [wheel["key"] for wheel in exported["wheels"]]
+        said = _says(install(other, network=False))
+        assert said == [
+            f"make the environment {HOME}/env of Python 3.14",
+            f"install the wheel of bitsandbytes 0.50.1 from the cache into {HOME}/env",
+        ]
+        listed = "sha256sum ~/env/lib/python3*/site-packages/bitsandbytes/*rocm*.so | cut -c1-64"
+        assert other.good(listed, **offline) == builder.good(listed, user="ann", env=ENV)

@@ -14,7 +14,7 @@ from rocmdoctor.model import Run
 from rocmdoctor.ops import git, source
 from rocmdoctor.ops.chores import CHORE
 from rocmdoctor.ops.environments import env_questions
-from rocmdoctor.ops.python_env import _questions
+from rocmdoctor.ops.python_env import interpreter_questions
 from tests.machines.parts import ABSENT, ran, text
 
 HOME = "/home/ann"
@@ -40,7 +40,10 @@ def _env(answers: dict[str, Any], path: str, said: Mapping[str, Any]) -> None:
 
 def with_pythons(answers: dict[str, Any], pythons: Mapping[str, Mapping[str, Any]]) -> None:
     """`pythons."python3.12"`: path, python, venv."""
-    for query in (*_questions(""), *(q for minor in range(9, 15) for q in _questions(f"3.{minor}"))):
+    for query in (
+        *interpreter_questions(""),
+        *(q for n in range(9, 15) for q in interpreter_questions(f"3.{n}")),
+    ):
         said = pythons.get(query.argv[0])
         answers[keys(query)[0]] = ran(json.dumps(said)) if said else ABSENT
     answers.setdefault("run:uv --version", ABSENT)
