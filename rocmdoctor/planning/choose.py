@@ -14,7 +14,7 @@ from rocmdoctor.planning.here import failed_here, older_than_here, plain
 from rocmdoctor.planning.interpreter import PYTHON, unavailable
 from rocmdoctor.planning.relations import Relations, Taken, within
 from rocmdoctor.planning.search import Search
-from rocmdoctor.planning.wish import ALONE, NONE, ROCM, named, unasked, untrusted, unwished
+from rocmdoctor.planning.wish import ALONE, NONE, ROCM, named, unasked, unpinned, untrusted, unwished
 from rocmdoctor.recipe import Recipe, Release
 
 # The recipe that takes away what other releases left.
@@ -115,6 +115,7 @@ class Choosing:
             or misfit(release.fits, self.known, self.gfx)
             or failed_here(release, self.known)
             or untrusted(release, self.request)
+            or unpinned(component, release, pins)
             or (unavailable(release, self.known, self.request) if component == PYTHON else None)
             or (None if self._cleared or component != ROCM else older_than_here(release, self.known))
             or self.relations.alone(component, release, self._provided)

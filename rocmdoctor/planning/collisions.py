@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rocmdoctor.actions import Request
+from rocmdoctor.ops.vendors import DRIVER
 from rocmdoctor.planning.choose import Choosing, Row, grouped, words
 from rocmdoctor.planning.here import plain
+from rocmdoctor.planning.interpreter import PYTHON
 from rocmdoctor.planning.refusal import Refusal, RefusedError
-from rocmdoctor.planning.wish import component_of, wishes
+from rocmdoctor.planning.wish import NONE, ROCM, component_of, pinned, wishes
+from rocmdoctor.recipe import Release
 
 # Components of another choice that are told.
 _TOLD = 3
+# Options that name no component themselves.
+_OPTIONS = {"--rocm": ROCM, "--rocm-source": ROCM, "--driver": DRIVER, "--python": PYTHON}
 
 
 def refused(choosing: Choosing) -> RefusedError:
@@ -50,11 +55,34 @@ def _again(choosing: Choosing, request: Request) -> Choosing:
 
 def _collision(choosing: Choosing, colliding: Sequence[str]) -> Refusal:
     failed = _with_only(choosing, colliding)
-    component = failed.stuck
-    rows = [row for row in failed.rows[component] if row.wished and plain(row.release.version)]
-    reasons = _reasons(failed, component, rows or failed.rows[component])
+    component, reasons = _between(failed, colliding) or (failed.stuck, _of_stuck(failed))
     says = f"{_and(colliding)} do not go together here: {component} {reasons}"
     return Refusal("collision", says, _instead(choosing, component, colliding), _path(choosing, component))
+
+
+def _of_stuck(failed: Choosing) -> str:
+    rows = [row for row in failed.rows[failed.stuck] if row.wished and plain(row.release.version)]
+    return _reasons(failed, failed.stuck, rows or failed.rows[failed.stuck])
+
+
+def _between(failed: Choosing, colliding: Sequence[str]) -> tuple[str, str] | None:
+    """A component of which no release goes with the first of each that the wishes are about, and why."""
+    about = [name for name in failed.order if name in _about(colliding)]
+    firsts = {name: first for name in about if (first := _first(failed, name)) is not None}
+    for component in dict.fromkeys((failed.stuck, *about, *failed.order)):
+        others = {name: release for name, release in firsts.items() if name != component}
+        rows = [row for row in failed.rows[component] if not row.why and row.release.source != NONE]
+        clashes = {row.name: failed.relations.clash(component, row.release, others) for row in rows}
+        whys = {name: clash.why for name, clash in clashes.items() if clash is not None}
+        if rows and len(whys) == len(clashes):
+            told = "; ".join(f"{name}: {why}" for name, why in grouped(whys))
+            return component, _of_stuck(failed) if component == failed.stuck else told
+    return None
+
+
+def _first(choosing: Choosing, component: str) -> Release | None:
+    fitting = (row.release for row in choosing.rows[component] if not row.why)
+    return next((release for release in fitting if release.source != NONE), None)
 
 
 def _refusal(choosing: Choosing) -> Refusal:
@@ -67,6 +95,8 @@ def _refusal(choosing: Choosing) -> Refusal:
     asked = [*wishes(request), *([f"--arch {request.arch}"] if request.arch else [])]
     if not wishes(request):
         says = f"no release of {component} is for this machine: {reasons}"
+    elif not wished and (held := pinned(component, choosing.held)):
+        says = f"{' '.join(asked)} and the stack do not go together: the stack is held to {', '.join(held)}"
     elif not wished:
         says = f"{' '.join(asked)}: rocmdoctor knows no such release of {component}; there are {_names(rows)}"
     else:
@@ -114,7 +144,7 @@ def _instead(choosing: Choosing, component: str, names: Sequence[str]) -> str:
             continue
         shown = _shown(without.taken, component, names)
         got = ", ".join(f"{c} {words(r.version, r.source)}" for c, r in without.taken.items() if c in shown)
-        found.append(f"Without {name}: {got}.")
+        found.append(f"Without {name}: {got}." if got else f"Without {name} the rest can be had.")
     more = choosing.recipes[component].instead
     return " ".join(
         [
@@ -130,14 +160,19 @@ def _shown(taken: object, component: str, names: Sequence[str]) -> set[str]:
     every = set(taken) if isinstance(taken, dict) else set()
     if len(every) <= _TOLD:
         return every
-    about = {component}
+    return ({component} | _about(names)) & every
+
+
+def _about(names: Sequence[str]) -> set[str]:
+    """The components that wishes are about."""
+    found = set()
     for name in names:
         option, _, value = name.partition(" ")
-        value = value.strip("'")
-        about.add(component_of(value) if option == "--pin" else value)
-        about |= {"rocm"} if option.startswith("--rocm") else set()
-        about |= {option.removeprefix("--")} if option == "--python" else set()
-    return about & every
+        if option == "--pin":
+            found.add(component_of(value.strip("'")))
+        else:
+            found.add(_OPTIONS.get(option, value))
+    return found
 
 
 def _names(rows: Sequence[Row]) -> str:

@@ -93,6 +93,13 @@ def untrusted(release: Release, request: Request) -> str | None:
     return f"{release.untrusted}; --rocm {release.version} --trust-key FPR takes it"
 
 
+def unpinned(component: str, release: Release, pins: Collection[str]) -> str | None:
+    """Why a release that is taken only where its version is named is not taken."""
+    if not release.pinned or pinned(component, pins):
+        return None
+    return f"{release.pinned}; --pin {component}=={release.version} takes it"
+
+
 def named(component: str, request: Request) -> str | None:
     """The words that ask for a component itself, so that it may not be left out."""
     if component in (*request.targets, *request.more):

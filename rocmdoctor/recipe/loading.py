@@ -104,6 +104,7 @@ def _release(model: ReleaseModel) -> Release:
         but=tuple(Exemption(item.why, _fits(item)) for item in model.but),
         why=model.why,
         untrusted=model.untrusted,
+        pinned=model.pinned,
         verify=None if model.verify is None else tuple(model.verify),
         bounds=dict(model.bounds),
         provides=dict(model.provides),

@@ -202,6 +202,9 @@ class ReleaseModel(_Model):
         default="",
         description="Why its packages cannot be trusted as they are: it is taken only with `--rocm` and `--trust-key`.",
     )
+    pinned: str = Field(
+        default="", description="Why it is taken only where `--pin` or a stack names its version."
+    )
     verify: list[CheckId] | None = Field(
         default=None, description="Checks that must be ok afterwards, in place of the recipe's."
     )

@@ -98,7 +98,8 @@ class Release:
     `needs`: component to specifier set; `prefers` as well, where several would do. `also`: needs on some machines.
     `bounds`: needs of what may be left out. `provides`: components that come with it, to their versions. `alike`: component to another one whose version must be of
     the same series. `beside`: component to the sources that it may come from. `but`: machines that it is not for.
-    `why`: why it is taken before those that stand behind it. `untrusted`: why it is taken only when it is asked for, with
+    `why`: why it is taken before those that stand behind it. `pinned`: why it is taken only where a pin or a stack names it.
+    `untrusted`: why it is taken only when it is asked for, with
     a key. `verify`: checks in place of the recipe's.
     """
 
@@ -114,6 +115,7 @@ class Release:
     but: tuple[Exemption, ...] = ()
     why: str = ""
     untrusted: str = ""
+    pinned: str = ""
     verify: tuple[str, ...] | None = None
     bounds: Mapping[str, str] = field(default_factory=dict)
     provides: Mapping[str, str] = field(default_factory=dict)

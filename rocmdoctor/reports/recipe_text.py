@@ -98,6 +98,7 @@ def _release(release: Release) -> Iterator[str]:
         *(("not for", _exempt(item)) for item in release.but),
         ("first because", release.why),
         ("only with --rocm and --trust-key", release.untrusted),
+        ("only with --pin", release.pinned),
         ("from", release.url),
         ("sha256", release.sha256),
         ("commit", release.commit),
