@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from rocmdoctor.actions import Action, ApplyPatch, Undo
 from rocmdoctor.applying import wheels
 from rocmdoctor.applying.run_plan import Outcome
 from tests.applying.conftest import Bench
@@ -316,3 +317,63 @@ def test_about_holds_nothing_of_the_machine_or_the_person(house: House) -> None:
     assert str(house.home) not in text
     assert os.uname().nodename not in text
     assert json.loads(text)["schema"] == 1
+
+
+_PATCH = """\
+--- a/tiny.c
++++ b/tiny.c
+@@ -1 +1 @@
+-int tiny(void) { return {before}; }
++int tiny(void) { return 7; }
+"""
+
+
+def _patched(house: House, source: tuple[str, str], before: str) -> list[Action]:
+    """The plan of a build with a patch between the sources and the build."""
+    patch = house.folder / "0001-seven.patch"
+    patch.write_text(_PATCH.replace("{before}", before))
+    fetch, unpack, *rest = house.plan(*source)
+    tree = json.loads(unpack.do.argv[2])["path"]
+    do = ApplyPatch(str(patch), tree, hashlib.sha256(patch.read_bytes()).hexdigest())
+    step = Action(do, "patch tiny", Undo("restore", "takes it out"), id="patch", root=False)
+    return [fetch, unpack, step, *rest]
+
+
+def test_a_patch_that_does_not_fit(house: House) -> None:
+    source = archive(house.mirror)
+    bench, outcome = done_here(house.folder / "state", _patched(house, source, before="2"))
+    assert (outcome.state, outcome.action) == ("failed", "patch")
+    assert "error: patch failed: tiny.c:1" in outcome.message
+    (tree,) = (house.cache / "src").glob("tiny-*")
+    assert (tree / "tiny.c").read_text() == "int tiny(void) { return 1; }\n"
+    # Once the tree is as the patch expects it, resume goes on at that step.
+    (tree / "tiny.c").write_text("int tiny(void) { return 2; }\n")
+    assert bench.run(MEANS).state == "done"
+    begun = [action for event, action in bench.said if event == "begin"]
+    assert (begun.count("wheel.build.2"), begun.count("patch")) == (1, 2)
+
+
+def test_a_patch_that_fits_is_built_in(house: House) -> None:
+    source = archive(house.mirror, hook_py="assert 'return 7' in open('tiny.c').read()\n")
+    assert done_here(house.folder / "state", _patched(house, source, before="1"))[1].state == "done"
+
+
+def test_a_download_that_is_cut(house: House, tmp_path: Path) -> None:
+    """By a server that cuts every answer, and by one that cuts the first: then the next try has the rest."""
+    url, sha256 = archive(house.mirror)
+    (tmp_path / "data").write_bytes(Path(url.removeprefix("file://")).read_bytes())
+    words = [sys.executable, str(Path(__file__).with_name("server.py")), str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            port = server.stdout.readline().strip() if server.stdout else ""
+            bench, outcome = house.build(f"http://127.0.0.1:{port}/always-cut", sha256)
+            assert re.sub(r"\d{2,}", "N", _said(outcome, house)) == (
+                "http://N.N.0.N:N/always-cut: the connection was cut after N of N bytes (3 tries)".replace(
+                    "N.N.0.N", "N.0.0.1"
+                )
+            )
+            assert [event for event, action in bench.said if action == "wheel.build.2"] == []
+            assert house.build(f"http://127.0.0.1:{port}/cut", sha256)[1].state == "done"
+            assert re.search(r"^cut bytes=\d+-$", (tmp_path / "requests").read_text(), re.MULTILINE)
+        finally:
+            server.kill()
