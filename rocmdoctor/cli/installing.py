@@ -81,7 +81,7 @@ def _draw(targets: tuple[str, ...], wanted: Wanted, snapshot: Path | None, root:
     if snapshot is None and root is None:
         return draw_here(request, wanted.content, wanted.patience)
     kitchen = Kitchen(wanted.content)
-    taken = _loaded(snapshot) if snapshot is not None else _taken(str(root), wanted.patience)
+    taken = loaded(snapshot) if snapshot is not None else _taken(str(root), wanted.patience)
     return kitchen.draw(request, taken, person_of(taken, kitchen.known(taken)), None)
 
 
@@ -94,7 +94,8 @@ def _taken(root: str, patience: float) -> Snapshot:
         return take(root, patience, progress, trial=trial)
 
 
-def _loaded(snapshot: Path) -> Snapshot:
+def loaded(snapshot: Path) -> Snapshot:
+    """The snapshot of a file. Raises PlacedError."""
     from rocmdoctor.hosts.replay import BadSnapshotError, load
 
     try:

