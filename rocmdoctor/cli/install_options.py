@@ -105,6 +105,8 @@ class Wanted:
     patience: float
     verbose: int
     no_color: bool
+    lock: Path | None = None
+    locked: Path | None = None
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -169,6 +171,8 @@ _OPTIONS = (
     ),
     click.option("--python", type=Versions(), help="The environment's Python, such as 3.12; default: one that is here and fits."),
     click.option("--env", type=Folder(), help="The Python environment to install into: a venv or conda, made where it is not there. Default: one of rocmdoctor's own."),
+    click.option("--lock", type=click.Path(path_type=Path, dir_okay=False), help="Also write every version, address, digest and commit here, from which another machine plans the same."),
+    click.option("--locked", type=click.Path(path_type=Path, dir_okay=False), help="Plan what a file says that --lock wrote, and nothing else."),
     click.option("--no-root", is_flag=True, help="Plan only what needs no root; the rest is listed for an administrator."),
     click.option("--content", type=click.Path(path_type=Path), multiple=True, help="A folder with recipes/ and checks/ of your own."),
     click.option("--patience", type=click.FloatRange(0.1, 100), default=1.0, help="Stretches the time limits of questions."),
@@ -179,7 +183,7 @@ _REQUESTED = (
     "arch", "rocm", "rocm_source", "driver", "keep", "mirror", "trust_key", "no_root", "pins", "more", "from_source", "python",
     "env",
 )  # fmt: skip
-_WANTED = ("content", "patience", "verbose", "no_color")
+_WANTED = ("content", "patience", "verbose", "no_color", "lock", "locked")
 
 
 def complete_target(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

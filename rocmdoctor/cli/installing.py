@@ -21,6 +21,8 @@ from rocmdoctor.cli.terminal import style
 from rocmdoctor.content import own_folders
 from rocmdoctor.model import Snapshot
 from rocmdoctor.planning.compare import differences
+from rocmdoctor.planning.lock import BadLockError, against, lock_of, request_of
+from rocmdoctor.planning.lock import read as read_lock
 from rocmdoctor.planning.refusal import Refusal, RefusedError
 from rocmdoctor.reports.envelope import TOOL, envelope
 from rocmdoctor.reports.json_plan import data_of_plan
@@ -77,7 +79,41 @@ def command_of(request: Request, content: tuple[Path, ...]) -> str:
 
 
 def _draw(targets: tuple[str, ...], wanted: Wanted, snapshot: Path | None, root: str | None) -> Drawn:
+    if wanted.locked is not None:
+        return _drawn_as(wanted.locked, targets, wanted, snapshot, root)
     request = replace(wanted.asked, targets=targets)
+    drawn = _drawn(request, wanted, snapshot, root)
+    if wanted.lock is not None:
+        _write(wanted.lock, lock_of(drawn.plan), "--lock")
+    return drawn
+
+
+def _drawn_as(
+    path: Path, targets: tuple[str, ...], wanted: Wanted, snapshot: Path | None, root: str | None
+) -> Drawn:
+    """The plan of a lock. Raises RefusedError where this machine or this release would do otherwise."""
+    try:
+        lock = read_lock(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise click.UsageError(f"--locked: {path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, BadLockError) as error:
+        raise PlacedError(str(path), str(error)) from error
+    if targets or wanted.asked.pins or wanted.asked.more or wanted.asked.rocm:
+        raise click.UsageError(f"--locked: {path} names targets and versions already; leave yours out")
+    drawn = _drawn(request_of(lock, wanted.asked), wanted, snapshot, root)
+    if found := against(lock, drawn.plan):
+        raise RefusedError(
+            Refusal(
+                "lock-differs",
+                f"what is planned here is not what {path} says: {'; '.join(found)}",
+                "Write the lock anew with the release of rocmdoctor that is here, or take the release that wrote it.",
+                str(path),
+            )
+        )
+    return drawn
+
+
+def _drawn(request: Request, wanted: Wanted, snapshot: Path | None, root: str | None) -> Drawn:
     if snapshot is None and root is None:
         return draw_here(request, wanted.content, wanted.patience)
     kitchen = Kitchen(wanted.content)
@@ -121,10 +157,14 @@ def say_refused(verb: str, refused: tuple[Refusal, ...], wanted: Wanted, *, as_j
 
 
 def _save(path: Path, plan: Plan) -> None:
+    _write(path, plan_as_json(plan), "-o")
+
+
+def _write(path: Path, data: dict[str, Any], option: str) -> None:
     try:
-        path.write_text(json.dumps(plan_as_json(plan), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     except OSError as error:
-        raise click.UsageError(f"-o: {path} cannot be written: {error.strerror}") from error
+        raise click.UsageError(f"{option}: {path} cannot be written: {error.strerror}") from error
 
 
 # ---------------------------------------------------------------- install
