@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import os
 import stat
 import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Mapping
@@ -156,6 +158,29 @@ def test_somebody_elses_folder(tmp_path: Path) -> None:
     (tmp_path / "src" / "a" / "thesis.tex").touch()
     with pytest.raises(ChoreError, match="is there and holds something else; move it away, then resume"):
         _unpack(tmp_path, {"a/b": b""})
+
+
+@pytest.mark.touches_machine
+def test_root_hands_a_chore_its_own_copy_of_the_code(tmp_path: Path) -> None:
+    """The archive that root keeps holds all that a chore imports, and an interpreter without anything of ours starts it."""
+    from rocmdoctor.applying.archive import build
+
+    with zipfile.ZipFile(io.BytesIO(build())) as archive:
+        archive.extractall(tmp_path / "version")
+    digest = _tar(tmp_path / "a.tar.gz", {"a/b": b"", "a/../../evil": b""})
+    given = json.dumps(
+        {"archive": str(tmp_path / "a.tar.gz"), "sha256": digest, "path": str(tmp_path / "src")}
+    )
+    start = tmp_path / "version" / "rocmdoctor" / "applying" / "chores" / "start.py"
+    base = getattr(sys, "_base_executable", sys.executable)
+    done = subprocess.run(
+        [base, "-I", "-B", start, "unpack", given], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.endswith(
+        "the entry 'a/../../evil' would lie outside of the folder; nothing was unpacked\n"
+    )
+    assert done.stdout.startswith("rocmdoctor: ")
 
 
 # ---------------------------------------------------------------- checkouts

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocmdoctor.applying.events import Event
 from rocmdoctor.applying.counting import counted
+from rocmdoctor.applying.events import Event
 from rocmdoctor.applying.progress import Progress, duration, shorten
 
 

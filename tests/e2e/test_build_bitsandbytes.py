@@ -50,7 +50,6 @@ steps:
       mirror: /srv/git
       gfx: ["${gfx}"]
       variables:
-        ROCM_PATH: /usr
         BNB_SKIP_CMAKE: "1"
       configure:
         - [cmake, -G, Ninja, -DCOMPUTE_BACKEND=hip, "-DBNB_ROCM_ARCH=${gfx}", -DCMAKE_BUILD_TYPE=Release, -S, ., -B, build]
