@@ -27,7 +27,8 @@ except ImportError:
 base = getattr(sys, "_base_executable", None) or sys.executable
 print(json.dumps({"path": os.path.realpath(base), "python": "%d.%d" % sys.version_info[:2], "venv": able}))
 """
-_UV = Run(("uv", "--version"))
+# As the fact about interpreters asks it: one answer is kept for a question.
+_UV = Run(("uv", "--version"), limit=256)
 _DISK = 60_000_000
 
 

@@ -150,6 +150,7 @@ def wheel_build(  # noqa: PLR0913 - the keys of a step
     variables: dict[VariableName, str] = NO_VALUES,
     gfx: list[str] = NO_WORDS,
     needs: list[Requirement] = NO_WORDS,
+    requires: list[Requirement] = NO_WORDS,
     index: Url | None = None,
     wheels: Place | None = None,
     python: PythonVersion = "",
@@ -164,7 +165,8 @@ def wheel_build(  # noqa: PLR0913 - the keys of a step
 
     Nothing but the targets in `gfx` may be in its libraries; that is looked at. `configure` are programs that run in the
     sources before pip builds them, all with `variables`. `needs` are installed into the environment first: it is built
-    there, without isolation and without its dependencies. `python` is that of an environment that is yet to be made.
+    there, without isolation and without its dependencies. `requires` are those that it wants when it is used: they are
+    installed before it, whether it is built or kept. `python` is that of an environment that is yet to be made.
     `tag` says what else shapes it, such as the versions of torch and ROCm; `native`, that it is compiled for this very
     processor. In `configure`, `{jobs}` stands for how many compilers may run at once: as many as memory and processors allow.
     """
@@ -180,13 +182,15 @@ def wheel_build(  # noqa: PLR0913 - the keys of a step
     if installed == key:
         return
     work = _work(ground, made, given)
-    if key in _keys(ground):
+    kept = key in _keys(ground)
+    wanted_first = [*(() if kept else needs), *requires]
+    if kept:
+        yield from _first(ground, made.env, found, wanted_first, index, wheels)
         yield _installed(made, found, work, kept=True)
         return
     yield from _sources(ground, made, tree, mirror, size_mb, patched=bool(patched))
     yield from _patching(ground, made, tree)
-    if needs and missing(ground, found, needs):
-        yield from pip_install(ground, env=made.env, packages=needs, index=index, wheels=wheels, seconds=20)
+    yield from _first(ground, made.env, found, wanted_first, index, wheels)
     yield Action(
         do=Exec(chore("build", **work, tree=tree, memory_mb_per_job=memory_mb_per_job)),
         says=f"build {name} {version} for {', '.join(made.gfx) or 'no GPU'} and keep the wheel",
@@ -197,6 +201,14 @@ def wheel_build(  # noqa: PLR0913 - the keys of a step
         seconds=float(seconds),
     )
     yield _installed(made, found, work, kept=False)
+
+
+def _first(
+    ground: Ground, env: str, found: Environment, packages: list[str], index: str | None, wheels: str | None
+) -> Iterator[Action]:
+    """What must be there before it is built, or is of use."""
+    if packages and missing(ground, found, packages):
+        yield from pip_install(ground, env=env, packages=packages, index=index, wheels=wheels, seconds=20)
 
 
 def _patching(ground: Ground, made: _Made, tree: str) -> Iterator[Action]:
