@@ -378,3 +378,15 @@ def test_a_download_that_is_cut(house: House, tmp_path: Path, monkeypatch: pytes
             assert re.search(r"^cut bytes=\d+-$", (tmp_path / "requests").read_text(), re.MULTILINE)
         finally:
             server.kill()
+
+
+def test_taken_back(house: House) -> None:
+    """What was fetched, unpacked and installed goes; the wheel stays, since it cost a build."""
+    bench, outcome = house.build(*archive(house.mirror))
+    assert outcome.state == "done"
+    undone = bench.undo(MEANS)
+    assert (undone.failed, undone.left) == ("", ())
+    said = subprocess.run([house.env / "bin/python", "-c", "import tiny"], check=False, capture_output=True)
+    assert said.returncode == 1
+    assert [p for name in ("src", "downloads") for p in (house.cache / name).glob("*")] == []
+    assert len(house.entries()) == 1
