@@ -27,7 +27,7 @@ class Pythons(Fact):
         found: dict[str, Query] = {
             folder: Glob(f"{folder}/python3.[0-9]*", keep="(?!)", limit=16) for folder in FOLDERS
         }
-        return {**found, "default": Link("/usr/bin/python3"), "uv": Run(("uv", "--version"))}
+        return {**found, "default": Link("/usr/bin/python3"), "uv": Run(("uv", "--version"), limit=256)}
 
     @classmethod
     def parse(cls, ev: Evidence) -> Pythons:
