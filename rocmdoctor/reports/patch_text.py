@@ -75,9 +75,7 @@ def status_page(project: str, version: str, by: str, tree: str, judged: Sequence
     conflicts = [item for item in judged if item.state == CONFLICT]
     lines.append("")
     if conflicts:
-        lines.append(
-            f"{_counted(len(conflicts))} in conflict; see above for what stands in the way"
-        )
+        lines.append(f"{_counted(len(conflicts))} in conflict; see above for what stands in the way")
     if needed:
         lines.append(f"{_counted(len(needed))} needed: rocmdoctor patch apply {project} {tree}")
     if not needed and not conflicts:

@@ -22,7 +22,10 @@ from tests.e2e.processes import good
 from tests.e2e.sdists import DIGESTS, texts, unpacked
 from tests.patching.trees import FALSE
 
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git, which applies patches")
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(shutil.which("git") is None, reason="needs git, which applies patches"),
+]
 FLAG = "0001-leave-cuda-out-on-rocm"
 OFF = ["-D__DISABLE_CUDA__"]
 _EDGES = {
