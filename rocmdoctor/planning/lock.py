@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from packaging.version import InvalidVersion, Version
 
 from rocmdoctor.actions import Action, ApplyPatch, Exec, Fetch, Plan, Request
 from rocmdoctor.ops.vendors import DRIVER
@@ -16,6 +18,7 @@ from rocmdoctor.planning.here import plain
 from rocmdoctor.planning.wish import BUILT, NONE
 
 LOCK_SCHEMA = 1
+_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)")
 
 
@@ -88,6 +91,8 @@ def read(text: str) -> dict[str, Any]:
     """The lock in a text. Raises BadLockError."""
     try:
         data = json.loads(text)
+    except RecursionError:
+        raise BadLockError("found values nested too deep to read, wanted a lock") from None
     except ValueError as error:
         raise BadLockError(f"found no JSON ({error}), wanted a lock") from None
     if not isinstance(data, dict) or data.get("schema") != LOCK_SCHEMA:
@@ -103,26 +108,41 @@ def _texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _rows(value: object) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(row, dict) and all(isinstance(item, str) for item in row.values()) for row in value
-    )
+def _rows(key: str) -> Callable[[object], bool]:
+    def rows(value: object) -> bool:
+        return isinstance(value, list) and all(
+            isinstance(row, dict) and key in row and all(isinstance(item, str) for item in row.values())
+            for row in value
+        )
+
+    return rows
 
 
 def _chosen(value: object) -> bool:
     return isinstance(value, dict) and all(
-        isinstance(row, dict) and isinstance(row.get("version"), str) and isinstance(row.get("source"), str)
-        for row in value.values()
+        _NAME.fullmatch(name)
+        and isinstance(row, dict)
+        and _is_version(row.get("version"))
+        and isinstance(row.get("source"), str)
+        for name, row in value.items()
     )
 
 
-_SHAPES = {
+def _is_version(value: object) -> bool:
+    try:
+        Version(value if isinstance(value, str) else "")
+    except InvalidVersion:
+        return False
+    return True
+
+
+_SHAPES: Mapping[str, Callable[[object], object]] = {
     "gfx": _texts,
     "targets": _texts,
     "components": _chosen,
-    "distributions": _rows,
-    "sources": _rows,
-    "patches": _rows,
+    "distributions": _rows("name"),
+    "sources": _rows("url"),
+    "patches": _rows("patch"),
 }
 
 

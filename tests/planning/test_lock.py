@@ -6,9 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rocmdoctor.actions import Request
 from rocmdoctor.planning.lock import BadLockError, against, lock_of, read, request_of
+from rocmdoctor.planning.wish import component_of
 from tests.planning.boxes import Box, planned
 from tests.planning.test_training_rules import answers
 
@@ -78,3 +81,42 @@ def test_what_is_no_lock(text: str, says: str) -> None:
     with pytest.raises(BadLockError) as error:
         read(text)
     assert str(error.value) == says
+
+
+TREE = {
+    "schema": 1,
+    "gfx": ["gfx90a"],
+    "targets": ["training"],
+    "components": {"torch": {"version": "2.9.1+rocm6.4", "source": "wheel"}},
+    "distributions": [{"name": "torch", "version": "2.9.1+rocm6.4", "index": ""}],
+    "sources": [],
+    "patches": [],
+}
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=8)
+    | st.sampled_from(["torch", "1.0", "==1"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["torch", "version", "source", "A b"]), inner)
+    ),
+    max_leaves=5,
+)
+
+
+@given(st.sampled_from(sorted(TREE)), ANYTHING)
+def test_a_lock_with_anything_in_it_is_a_request_or_refused(key: str, value: object) -> None:
+    try:
+        lock = read(json.dumps({**TREE, key: value}))
+    except BadLockError:
+        return
+    for pin in request_of(lock, Request(())).pins:
+        assert component_of(pin)
+
+
+@given(st.text(max_size=40) | st.just("[" * 100_000))
+def test_any_text_is_a_lock_or_refused(text: str) -> None:
+    with pytest.raises(BadLockError):
+        read(text)
