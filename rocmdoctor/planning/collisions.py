@@ -25,7 +25,9 @@ def refused(choosing: Choosing) -> RefusedError:
     colliding = _core(choosing, list(every))
     if len(colliding) > 1:
         return RefusedError(_collision(choosing, colliding))
-    return RefusedError(_refusal(choosing))
+    # A part that was added and cannot be had at all: the other wishes have nothing to do with it.
+    added = bool(colliding) and colliding[0].startswith("--with ")
+    return RefusedError(_refusal(_with_only(choosing, colliding) if added else choosing))
 
 
 def _core(choosing: Choosing, names: Sequence[str]) -> list[str]:

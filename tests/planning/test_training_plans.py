@@ -380,3 +380,12 @@ def test_an_environment_that_is_there_keeps_its_python() -> None:
     assert (
         f"the environment {prefix} has Python 3.11; --env names another one" in refused.value.refusals[0].says
     )
+
+
+def test_a_part_that_cannot_be_had_is_told_without_the_other_wishes() -> None:
+    with pytest.raises(RefusedError) as refused:
+        planned(answers(Box(), "3.10"), "training", pins=("torch==2.13.*",), more=("axolotl",))
+    (only,) = refused.value.refusals
+    assert only.says.startswith("--with axolotl and this machine do not go together: python 3.12 to 3.8")
+    assert "axolotl 0.21.0 needs python >=3.12,<3.13" in only.says
+    assert "or from uv, which brings its own" in only.instead
