@@ -50,7 +50,8 @@ class Fetch:
     """A download that must have this sha256 (64 hex digits).
 
     With `key` it holds the OpenPGP key of this fingerprint, `sha256` is empty, and that key alone is kept, armored: key
-    files change when their keys are prolonged, fingerprints do not.
+    files change when their keys are prolonged, fingerprints do not. `instead` is a file of this machine that stands in for
+    what the address would give.
     """
 
     url: str
@@ -58,6 +59,7 @@ class Fetch:
     sha256: str
     mode: int = 0o644
     key: str = ""
+    instead: str = ""
 
 
 @frozen
@@ -143,6 +145,7 @@ class Request:
     vendors whose packages stay. `mirror` stands in for the server of packages, `trust_key` for the fingerprint of its key.
     `pins` are requirements such as `torch==2.9.*`, `more` targets beside the others, `from_source` components that are
     built even where there is a wheel. `python` is a version, `env` the folder of the environment, None for the managed one.
+    `locked` is the file of a lock that the rest was taken from, `mirror_folder` what stands in for every server of it.
     """
 
     targets: tuple[str, ...]
@@ -159,6 +162,8 @@ class Request:
     from_source: tuple[str, ...] = ()
     python: str | None = None
     env: str | None = None
+    locked: str | None = None
+    mirror_folder: str | None = None
 
 
 @frozen

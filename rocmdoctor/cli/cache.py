@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rocmdoctor.cli import cache_fill
 from rocmdoctor.cli.options import json_option
 from rocmdoctor.reports.envelope import envelope
 
@@ -32,6 +33,7 @@ def command() -> None:
     rocmdoctor cache gc --older-than 90       wheels that nothing used for so many days
     rocmdoctor cache export wheels.tar        for another machine
     rocmdoctor cache import wheels.tar        there
+    rocmdoctor cache fill rocmdoctor.lock DIR everything that a lock names, for a machine without network
     """
 
 
@@ -253,6 +255,9 @@ def import_(source: Path, sha256: str, as_json: bool) -> int:
             f"{state}: {entry.name} {entry.version} for {' '.join(entry.gfx) or 'no GPU'}  {entry.key}"
         )
     return 0
+
+
+command.add_command(cache_fill.command)
 
 
 def _failed(verb: str, error: Exception, *, as_json: bool) -> int:

@@ -6,7 +6,7 @@ import functools
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +83,18 @@ class Pin(click.ParamType):  # type: ignore[type-arg]
         return f"{found.name}{found.specifier}"
 
 
+class LockFile(click.ParamType):  # type: ignore[type-arg]
+    """A file that is to be read."""
+
+    name = "file"
+
+    def convert(self, value: Any, _param: click.Parameter | None, _ctx: click.Context | None) -> str:
+        """Its absolute path: a plan that was made from it may be carried out from another folder."""
+        return os.path.normpath(Path(str(value)).expanduser().absolute())
+
+
 class Folder(click.ParamType):  # type: ignore[type-arg]
-    """The folder of a Python environment, whether or not it is there."""
+    """A folder, whether or not it is there: that of a Python environment, or one that stands in for servers."""
 
     name = "path"
 
@@ -92,7 +102,7 @@ class Folder(click.ParamType):  # type: ignore[type-arg]
         """Its absolute path."""
         path = os.path.normpath(Path(str(value)).expanduser().absolute())
         if path == "/" or any(ord(letter) < 32 for letter in path):
-            self.fail(f"'{value}' is no folder that an environment could be in", param, ctx)
+            self.fail(f"'{value}' is no folder that anything could be in", param, ctx)
         return path
 
 
@@ -106,7 +116,6 @@ class Wanted:
     verbose: int
     no_color: bool
     lock: Path | None = None
-    locked: Path | None = None
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -115,8 +124,10 @@ class Wanted:
 
 
 def options_of(request: Request) -> tuple[str, ...]:
-    """A request as words of a command line, without its targets."""
+    """A request as words of a command line, without its targets. Where there is a lock, it says the versions."""
     words: list[str] = []
+    if request.locked:
+        request = replace(request, pins=(), more=(), from_source=())
     for option, value in (
         ("--arch", request.arch),
         ("--rocm", request.rocm),
@@ -130,6 +141,8 @@ def options_of(request: Request) -> tuple[str, ...]:
         *(("--from-source", name) for name in request.from_source),
         ("--python", request.python),
         ("--env", request.env),
+        ("--locked", request.locked),
+        ("--mirror-folder", request.mirror_folder),
     ):
         if value:
             words += [option, value]
@@ -171,8 +184,12 @@ _OPTIONS = (
     ),
     click.option("--python", type=Versions(), help="The environment's Python, such as 3.12; default: one that is here and fits."),
     click.option("--env", type=Folder(), help="The Python environment to install into: a venv or conda, made where it is not there. Default: one of rocmdoctor's own."),
-    click.option("--lock", type=click.Path(path_type=Path, dir_okay=False), help="Also write every version, address, digest and commit here, from which another machine plans the same."),
-    click.option("--locked", type=click.Path(path_type=Path, dir_okay=False), help="Plan what a file says that --lock wrote, and nothing else."),
+    click.option("--lock", type=click.Path(path_type=Path, dir_okay=False), help="Also write every version, address, digest and commit here, from which another machine plans the same. 'install' writes it at its end, with the sha256 of what came; without this option to rocmdoctor.lock in the environment."),
+    click.option("--locked", type=LockFile(), help="Plan what a file says that an installation or --lock wrote, and nothing else."),
+    click.option(
+        "--mirror-folder", type=Folder(), metavar="DIR",
+        help="With --locked: take every wheel, archive and repository from here, where 'rocmdoctor cache fill' put it, and nothing from the network.",
+    ),
     click.option("--no-root", is_flag=True, help="Plan only what needs no root; the rest is listed for an administrator."),
     click.option("--content", type=click.Path(path_type=Path), multiple=True, help="A folder with recipes/ and checks/ of your own."),
     click.option("--patience", type=click.FloatRange(0.1, 100), default=1.0, help="Stretches the time limits of questions."),
@@ -181,9 +198,9 @@ _OPTIONS = (
 )  # fmt: skip
 _REQUESTED = (
     "arch", "rocm", "rocm_source", "driver", "keep", "mirror", "trust_key", "no_root", "pins", "more", "from_source", "python",
-    "env",
+    "env", "locked", "mirror_folder",
 )  # fmt: skip
-_WANTED = ("content", "patience", "verbose", "no_color", "lock", "locked")
+_WANTED = ("content", "patience", "verbose", "no_color", "lock")
 
 
 def complete_target(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

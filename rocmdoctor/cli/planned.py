@@ -21,7 +21,7 @@ from rocmdoctor.facts.access import Session
 from rocmdoctor.hosts.replay import from_raw
 from rocmdoctor.model import Answer, Query, Snapshot, Wish
 from rocmdoctor.ops import all_operations
-from rocmdoctor.ops.ground import Ground
+from rocmdoctor.ops.ground import Ground, Locked
 from rocmdoctor.patching import BadPatchError
 from rocmdoctor.planning.interpreter import folder
 from rocmdoctor.planning.order import NoSuchTargetError
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rocmdoctor.hosts.caller import Apart
 
 Ask = Callable[[Iterable[Query]], dict[str, Any]]
+NOTHING_LOCKED: Mapping[str, Locked] = {}
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,17 @@ class Kitchen:
         except NoSuchTargetError as error:
             raise click.UsageError(str(error)) from error
 
-    def draw(self, request: Request, snapshot: Snapshot, person: Person, ask: Ask | None) -> Drawn:
+    def draw(
+        self,
+        request: Request,
+        snapshot: Snapshot,
+        person: Person,
+        ask: Ask | None,
+        locked: Mapping[str, Locked] = NOTHING_LOCKED,
+    ) -> Drawn:
         """A plan for the machine of the snapshot; `ask` puts the operations' questions to it, None where nobody can.
+
+        `locked` are the files that a lock names.
 
         Raises RefusedError, and click's UsageError for a target that does not exist.
         """
@@ -83,6 +93,7 @@ class Kitchen:
         verdicts = {v.id: v for v in outcome.diagnosis.verdicts}
         ground = Ground(outcome.known, snapshot.answers, person)
         ground.projects, ground.verdicts = self.projects, verdicts
+        ground.locked, ground.folder = locked, request.mirror_folder or ""
         try:
             drawn = outline(request, self.book, ground, verdicts)
         except NoSuchTargetError as error:
@@ -93,6 +104,7 @@ class Kitchen:
             answers = {**answers, **from_raw({"schema": 1, "answers": ask(asked)}).answers}
         full = Ground(outcome.known, answers, person, drawn.gfx)
         full.projects, full.verdicts = self.projects, verdicts
+        full.locked, full.folder = ground.locked, ground.folder
         full.claims.update(ground.claims)
         plan = fill(drawn, full)
         if request.no_root:
@@ -104,7 +116,12 @@ class Kitchen:
         return Drawn(more, outcome.known, outcome.diagnosis)
 
 
-def draw_here(request: Request, content: tuple[Path, ...], patience: float) -> Drawn:
+def draw_here(
+    request: Request,
+    content: tuple[Path, ...],
+    patience: float,
+    locked: Mapping[str, Locked] = NOTHING_LOCKED,
+) -> Drawn:
     """A plan for this machine, as `Kitchen.draw`.
 
     The machine answers while the recipes are read, and apt answers beside it: on most machines these take longest.
@@ -126,7 +143,7 @@ def draw_here(request: Request, content: tuple[Path, ...], patience: float) -> D
                 others = ask_here(patience)(query for query in wanted if query not in early)
                 return {**others, **asked.answer()} if any(query in early for query in wanted) else others
 
-            return kitchen.draw(request, taken, person, ask)
+            return kitchen.draw(request, taken, person, ask, locked)
 
 
 def env_here(env: str | None, person: Person) -> str | None:

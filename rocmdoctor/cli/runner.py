@@ -28,13 +28,17 @@ from rocmdoctor.applying.stopping import GOING_DOWN
 from rocmdoctor.applying.undo import take_back
 from rocmdoctor.applying.work import Means
 from rocmdoctor.cli.ending import Ending, Report
+from rocmdoctor.cli.locking import Locks, keep_lock
 
 OPTIONS, PROMISED = "options.json", "promised"
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to go on and how to talk. `reboot` was agreed to; `unattended`: the unit runs this, nobody looks."""
+    """How to go on and how to talk. `reboot` was agreed to; `unattended`: the unit runs this, nobody looks.
+
+    `lock` is a file that the lock is also written to.
+    """
 
     reboot: bool = False
     json: bool = False
@@ -45,6 +49,7 @@ class Options:
     unattended: bool = False
     force: bool = False
     verb: str = "install"
+    lock: str = ""
 
     @classmethod
     def of(cls, raw: Any, **more: Any) -> Options:
@@ -200,6 +205,7 @@ def _go(
     user = _entry(plan)
     means = Means(is_ok=lambda name: ending.is_ok(name, user, content or _own_content()))
     outcome = run(plan, folder, person=user, show=ending.progress, means=means)
+    locks = keep_lock(plan, folder, options.lock, done=outcome.state == "done")
     if outcome.state == "reboot":
         agreed = options.reboot and armed
         if agreed and _reboots(ending, outcome):
@@ -209,7 +215,7 @@ def _go(
         _Unit(state, folder).disarm()
     if outcome.state != "done":
         return ending.stopped_at(plan, folder, outcome)
-    return _verified(plan, folder, outcome, ending, content)
+    return _verified(plan, folder, outcome, ending, content, locks)
 
 
 def _reboots(ending: Ending, outcome: Outcome) -> bool:
@@ -223,7 +229,9 @@ def _reboots(ending: Ending, outcome: Outcome) -> bool:
     return False
 
 
-def _verified(plan: Plan, folder: Path, outcome: Outcome, ending: Ending, content: tuple[Path, ...]) -> int:
+def _verified(
+    plan: Plan, folder: Path, outcome: Outcome, ending: Ending, content: tuple[Path, ...], locks: Locks
+) -> int:
     """The named checks again, as the user with the groups of a fresh login; then the run has ended."""
     report = ending.verify(plan, _entry(plan), content or _own_content())
     book = journal.Journal(folder / journal.FILE)
@@ -235,7 +243,7 @@ def _verified(plan: Plan, folder: Path, outcome: Outcome, ending: Ending, conten
         book.write("end")
     finally:
         book.close()
-    return ending.done(plan, folder, outcome, report)
+    return ending.done(plan, folder, outcome, report, locks)
 
 
 def _own_content() -> tuple[Path, ...]:

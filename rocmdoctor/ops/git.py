@@ -64,6 +64,7 @@ def git_checkout(
     if not wanted(ground, full, commit, strict=False):
         return
     there = ground.answer(Stat(full)).ok
+    mirror = mirror or ground.folder or None
     folder = resolved(ground, "mirror", mirror, "user") if mirror else ""
     yield Action(
         do=Exec(

@@ -27,6 +27,8 @@ from rocmdoctor.ops.registry import operation
 
 # Output without bars that redraw themselves; a `user = true` of pip.conf would refuse every environment.
 _QUIET = ("--no-input", "--disable-pip-version-check", "--no-python-version-warning")
+# Where pip writes what it installed, from which files. As a variable, since a pip that knows no reports ignores it.
+REPORT = ".rocmdoctor-pip-{}.json"
 _INSTALL = ("install", "--no-user", "--progress-bar", "off", "--no-warn-script-location")
 
 
@@ -62,6 +64,10 @@ def pip_install(  # noqa: PLR0913 - the keys of a step
     """
     full = resolved(ground, "env", env, "user")
     found = usable(environment(ground, full))
+    if ground.locked:
+        packages, hashes = allowed(ground, packages, alone=no_deps)
+        no_deps = True
+    wheels = wheels or ground.folder or None
     absent = missing(ground, found, packages)
     if not absent:
         return
@@ -74,10 +80,11 @@ def pip_install(  # noqa: PLR0913 - the keys of a step
     else:
         words = ["--", *packages]
     argv = pip(full, *_INSTALL, *(["--no-deps"] if no_deps else []), *_places(ground, index, wheels), *words)
-    only_here = wheels is not None and index is None
+    only_here = wheels is not None and (index is None or bool(ground.folder))
+    report = {"PIP_REPORT": f"{full}/{REPORT.format(sha256_of(' '.join(words))[:12])}"}
     yield Action(
-        do=Exec(argv, _env(ground, index, only_here=only_here)),
-        says=f"install {', '.join(absent)} into {full}{_from(index, wheels)}",
+        do=Exec(argv, {**_env(ground, index, only_here=only_here), **report}),
+        says=f"install {', '.join(absent)} into {full}{_from(None if ground.folder else index, wheels)}",
         undo=_undo(found, absent),
         root=False,
         network=not only_here and not (index or "").startswith("file://"),
@@ -87,6 +94,33 @@ def pip_install(  # noqa: PLR0913 - the keys of a step
         disk=disk_mb * 1000**2,
         seconds=float(seconds),
     )
+
+
+def allowed(ground: Ground, packages: Sequence[str], *, alone: bool) -> tuple[list[str], dict[str, str]]:
+    """Exact requirements for these and, unless they go `alone`, for all that they need; with the digests of a lock.
+
+    Raises ForbiddenError for what the lock names no file of.
+    """
+    wanted = {named(p): p for p in packages}
+    todo = list(wanted)
+    for name in todo:
+        locked = ground.locked.get(name)
+        for need in locked.needs if locked is not None and not alone else ():
+            if need not in wanted and need in ground.locked:
+                wanted[need] = f"{need}=={ground.locked[need].version}"
+                todo.append(need)
+    without = [p for name, p in wanted.items() if not _held(ground, name, p)]
+    if without:
+        raise ForbiddenError(
+            f"the lock has no sha256 of {', '.join(without)}: where it was written pip did not install that, so that what"
+            " would come from an index now could be anything"
+        )
+    ordered = [wanted[name] for name in todo]
+    return ordered, {name: ground.locked[name].sha256 for name in todo}
+
+
+def _held(ground: Ground, name: str, requirement: str) -> bool:
+    return name in ground.locked and _is(requirement, ground.locked[name].version)
 
 
 def usable(env: Environment) -> Environment:
@@ -142,9 +176,9 @@ def _listed(ground: Ground, packages: Sequence[str], hashes: Mapping[str, str]) 
 
 def _places(ground: Ground, index: str | None, wheels: str | None) -> list[str]:
     words = ["--find-links", resolved(ground, "wheels", wheels, "user")] if wheels else []
-    if index:
-        return [*words, "--index-url", index]
-    return [*words, "--no-index"] if wheels else words
+    # With a folder for every server the index is only named: which one it was stays in the plan.
+    closed = ["--no-index"] if wheels and (ground.folder or not index) else []
+    return [*words, *closed, *(["--index-url", index] if index else [])]
 
 
 def _env(ground: Ground, index: str | None, *, only_here: bool) -> dict[str, str]:

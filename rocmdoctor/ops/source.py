@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from rocmdoctor.actions import Action, Exec, Fetch, Undo
 from rocmdoctor.facts.base import UnknownError
@@ -17,6 +18,8 @@ from rocmdoctor.ops.registry import operation
 
 # Written into what was unpacked, last of all: it holds the sha256 of the archive.
 STAMP = ".rocmdoctor-source"
+# Wheels and sdists: the name of a project and its version.
+_TELLS = re.compile(r"[A-Za-z][A-Za-z0-9._]*(?:-[A-Za-z][A-Za-z0-9._]*)*-\d[^/]*")
 _SLOWEST = 1_000_000
 
 
@@ -25,8 +28,18 @@ def _stamp(path: str) -> Read:
 
 
 def _archive(ground: Ground, url: str, sha256: str) -> str:
-    name = re.split(r"[?#]", url)[0].rstrip("/").rpartition("/")[2]
-    return f"{cache_of(ground)}/downloads/{sha256[:12]}-{name}"
+    return f"{cache_of(ground)}/downloads/{sha256[:12]}-{file_of(url)}"
+
+
+def file_of(url: str) -> str:
+    """The name of the file that an address leads to."""
+    return unquote(re.split(r"[?#]", url)[0].rstrip("/")).rpartition("/")[2]
+
+
+def kept_as(url: str, sha256: str) -> str:
+    """Its name in a folder that stands in for servers: names that tell no project get their digest in front."""
+    name = file_of(url)
+    return name if _TELLS.fullmatch(name) else f"{sha256[:12]}-{name}"
 
 
 def source_questions(ground: Ground, url: str, sha256: str, path: str) -> tuple[Query, ...]:
@@ -53,15 +66,16 @@ def source_fetch(
         return
     archive = _archive(ground, url, sha256)
     size = size_mb * 1000**2
+    instead = f"{ground.folder}/{kept_as(url, sha256)}" if ground.folder else ""
     if not holds(ground, archive, sha256):
         yield Action(
-            do=Fetch(url, archive, sha256),
-            says=f"download {url}",
+            do=Fetch(url, archive, sha256, instead=instead),
+            says=f"copy {instead}" if instead else f"download {url}",
             undo=Undo("restore"),
             root=False,
-            network=not url.startswith("file://"),
+            network=not (instead or url.startswith("file://")),
             timeout=120.0 + size / _SLOWEST,
-            download=size,
+            download=0 if instead else size,
             disk=size,
             seconds=1.0 + size / 5e6,
         )

@@ -186,7 +186,7 @@ def wheel_build(  # noqa: PLR0913 - the keys of a step
     wanted_first = [*(() if kept else needs), *requires]
     if kept:
         yield from _first(ground, made.env, found, wanted_first, index, wheels)
-        yield _installed(made, found, work, kept=True)
+        yield _installed(made, found, {**work, "origin": _origin(ground, made)}, kept=True)
         return
     yield from _sources(ground, made, tree, mirror, size_mb, patched=bool(patched))
     yield from _patching(ground, made, tree)
@@ -251,6 +251,13 @@ def _work(ground: Ground, made: _Made, given: Mapping[str, Any]) -> dict[str, An
         "name": made.name,
         "version": made.version,
     }
+
+
+def _origin(ground: Ground, made: _Made) -> dict[str, Any]:
+    """Where a wheel that is kept came from: another machine may have to build it."""
+    patches = patches_for(ground, made.patches, made.version) if made.patches else ()
+    pin = {"sha256": made.sha256} if made.sha256 else {"commit": made.commit}
+    return {"url": made.url, **pin, "patches": {patch.path: patch.sha256 for patch in patches}}
 
 
 def _installed(made: _Made, env: Environment, work: Mapping[str, Any], *, kept: bool) -> Action:

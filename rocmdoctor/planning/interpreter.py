@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from rocmdoctor.actions import Request
 from rocmdoctor.diagnosis.known import Known
-from rocmdoctor.facts.python_env import PythonEnv
+from rocmdoctor.facts.python_env import MANAGED, PythonEnv
 from rocmdoctor.facts.pythons import Pythons
 from rocmdoctor.recipe import Release
 
 # The recipe whose release is the environment's Python, and the sources of its releases.
 PYTHON = "python"
 ENVIRONMENT, SYSTEM, UV = "environment", "system", "uv"
-# Below the home folder: the environment that is meant where none is named.
-MANAGED = ".local/share/rocmdoctor/env"
 
 
 def folder(request: Request, home: str) -> str:

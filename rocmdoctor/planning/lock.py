@@ -12,7 +12,8 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
-from rocmdoctor.actions import Action, ApplyPatch, Exec, Fetch, Plan, Request
+from rocmdoctor.actions import Action, ApplyPatch, Exec, Fetch, Plan, Request, WriteFile
+from rocmdoctor.facts.distributions import normalized
 from rocmdoctor.ops.vendors import DRIVER
 from rocmdoctor.planning.here import plain
 from rocmdoctor.planning.wish import BUILT, NONE
@@ -41,15 +42,18 @@ def lock_of(plan: Plan) -> dict[str, Any]:
         "distributions": sorted(_distributions(plan), key=lambda row: (row["name"], row["index"])),
         "sources": sorted(_sources(plan), key=lambda row: row["url"]),
         "patches": sorted(_patches(plan), key=lambda row: row["patch"]),
+        "wheels": [],
     }
 
 
 def _distributions(plan: Plan) -> Iterator[dict[str, str]]:
+    written = {a.do.path: a.do.text or "" for a in plan.actions if isinstance(a.do, WriteFile)}
     for action in plan.actions:
         words = action.do.argv if isinstance(action.do, Exec) else ()
         if "pip" in words and "install" in words:
             index = words[words.index("--index-url") + 1] if "--index-url" in words else ""
-            for name, version in filter(None, map(_requirement, words)):
+            listed = written.get(words[words.index("-r") + 1], "").split() if "-r" in words else []
+            for name, version in filter(None, map(_requirement, (*words, *listed))):
                 yield {"name": name, "version": version, "index": index}
 
 
@@ -62,9 +66,9 @@ def _sources(plan: Plan) -> Iterator[dict[str, str]]:
     for action in plan.actions:
         if isinstance(action.do, Fetch) and action.do.sha256:
             yield {"url": action.do.url, "sha256": action.do.sha256}
-        told = _chore(action, "checkout")
+        told = _chore(action, "checkout") or _chore(action, "install").get("origin", {})
         if told:
-            yield {"url": told["url"], "commit": told["commit"]}
+            yield {name: told[name] for name in ("url", "commit", "sha256") if name in told}
 
 
 def _chore(action: Action, name: str) -> Mapping[str, Any]:
@@ -81,7 +85,13 @@ def _chore(action: Action, name: str) -> Mapping[str, Any]:
 def _patches(plan: Plan) -> Iterator[dict[str, str]]:
     for action in plan.actions:
         if isinstance(action.do, ApplyPatch):
-            yield {"patch": "/".join(action.do.patch.split("/")[-2:]), "sha256": action.do.sha256}
+            yield _patch(action.do.patch, action.do.sha256)
+        for path, digest in _chore(action, "install").get("origin", {}).get("patches", {}).items():
+            yield _patch(path, digest)
+
+
+def _patch(path: str, sha256: str) -> dict[str, str]:
+    return {"patch": "/".join(path.split("/")[-2:]), "sha256": sha256}
 
 
 # ---------------------------------------------------------------- back
@@ -98,6 +108,7 @@ def read(text: str) -> dict[str, Any]:
     if not isinstance(data, dict) or data.get("schema") != LOCK_SCHEMA:
         found = data.get("schema", "nothing") if isinstance(data, dict) else "no object"
         raise BadLockError(f"schema: found {found!r}, wanted {LOCK_SCHEMA}, the form that this release reads")
+    data.setdefault("wheels", [])
     for key, wanted in _SHAPES.items():
         if not wanted(data.get(key)):
             raise BadLockError(f"{key}: found {data.get(key, 'nothing')!r}, wanted what 'plan --lock' writes")
@@ -136,6 +147,15 @@ def _is_version(value: object) -> bool:
     return True
 
 
+def _files(value: object) -> bool:
+    return _rows("url")(value) and all(
+        _NAME.fullmatch(row.get("name", ""))
+        and _is_version(row.get("version"))
+        and re.fullmatch(r"[0-9a-f]{64}", row.get("sha256", ""))
+        for row in value  # type: ignore[attr-defined]
+    )
+
+
 _SHAPES: Mapping[str, Callable[[object], object]] = {
     "gfx": _texts,
     "targets": _texts,
@@ -143,6 +163,7 @@ _SHAPES: Mapping[str, Callable[[object], object]] = {
     "distributions": _rows("name"),
     "sources": _rows("url"),
     "patches": _rows("patch"),
+    "wheels": _files,
 }
 
 
@@ -160,6 +181,8 @@ def request_of(lock: Mapping[str, Any], asked: Request) -> Request:
         mirror=asked.mirror,
         trust_key=asked.trust_key,
         env=asked.env,
+        locked=asked.locked,
+        mirror_folder=asked.mirror_folder,
         pins=tuple(pins),
         from_source=tuple(built),
     )
@@ -169,9 +192,15 @@ def against(lock: Mapping[str, Any], plan: Plan) -> list[str]:
     """What a plan would do otherwise than the lock says; nothing where it is the same or less, as where parts are here."""
     now = lock_of(plan)
     found: list[str] = []
+    held = {(row["name"], row["version"]) for row in lock["wheels"]}
     for key, name in (("distributions", "name"), ("sources", "url"), ("patches", "patch")):
         known = {row[name]: row for row in lock[key]}
-        other = [row for row in now[key] if known.get(row[name]) != row]
+        other = [row for row in now[key] if row not in lock[key]]
+        if key == "distributions":
+            # What others need is no wish of a recipe's, and stands among the files alone.
+            other = [
+                r for r in other if r["name"] in known or (normalized(r["name"]), r["version"]) not in held
+            ]
         found += [
             f"{r[name]}: {_told(known.get(r[name]))} in the lock, {_told(r)} in this plan" for r in other
         ]

@@ -78,7 +78,7 @@ def test_a_fingerprint_is_taken_as_gpg_shows_it(spaced: str) -> None:
         (("--pin", "torch=2.9"), "'torch=2.9' names no versions of a component"),
         (("--pin", "torch[x]==2.9"), "'torch[x]==2.9' names no versions of a component"),
         (("--python", "newest"), "'newest' says no versions"),
-        (("--env", "/"), "'/' is no folder that an environment could be in"),
+        (("--env", "/"), "'/' is no folder that anything could be in"),
         (("--trust-key", "1A693C5C"), "'1A693C5C' is not a key fingerprint of 40 hexadecimal digits; shorter ids"),
     ],
 )  # fmt: skip

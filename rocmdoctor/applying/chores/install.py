@@ -12,7 +12,15 @@ from rocmdoctor.applying.chores.running import ChoreError, run
 from rocmdoctor.applying.wheels import CacheError, DamagedError
 
 
-def install(*, given: Mapping[str, Any], env: str, cache: str, name: str, version: str) -> None:
+def install(
+    *,
+    given: Mapping[str, Any],
+    env: str,
+    cache: str,
+    name: str,
+    version: str,
+    origin: Mapping[str, Any] | None = None,  # noqa: ARG001 - the plan says it, for its lock
+) -> None:
     """Installs the wheel that the cache has for these parts. Raises ChoreError, OSError."""
     key = wheel_key.digest(shape.parts(given, env))
     try:
