@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,14 +16,15 @@ from typing import Any
 
 from rocmdoctor.actions import Fetch, Plan
 from rocmdoctor.applying import files
-from rocmdoctor.applying.chores.running import ChoreError, output, run
+from rocmdoctor.applying.chores.running import ChoreError, output
 from rocmdoctor.applying.fetch import FetchError, download
 from rocmdoctor.facts.distributions import normalized
+from rocmdoctor.hosts.words import decode
 from rocmdoctor.ops.source import file_of, kept_as
 from rocmdoctor.planning.lock import lock_of
 
 Tell = Callable[[str], None]
-_DEEPEST = 6
+_DEEPEST, _SECONDS = 6, 1800.0
 
 
 @dataclass(frozen=True)
@@ -157,24 +160,40 @@ def _repository(piece: Piece, tell: Tell, depth: int) -> Iterator[Filled]:
 
 
 def _fetched(piece: Piece) -> None:
-    git = ["git", "-C", str(piece.path)]
+    """Raises ChoreError, OSError."""
     if not (piece.path / "HEAD").is_file():
         piece.path.mkdir(parents=True, exist_ok=True)
-        run([*git, "init", "--quiet", "--bare"], "/", what="git init")
-    said = output(
-        [*git, "fetch", "--quiet", "--no-tags", "--depth=1", piece.url, piece.digest], seconds=1800.0
-    )
-    if said is None:
-        heads = "+refs/heads/*:refs/heads/*"
-        run([*git, "fetch", "--quiet", "--tags", piece.url, heads], "/", what=f"git fetch from {piece.url}")
+        _git(piece.path, "init", "--quiet", "--bare")
+    try:
+        _git(piece.path, "fetch", "--quiet", "--no-tags", "--depth=1", piece.url, piece.digest)
+    except ChoreError:
+        # Servers may refuse to hand out what no branch points to, or to hand out a part.
+        _git(piece.path, "fetch", "--quiet", "--tags", piece.url, "+refs/heads/*:refs/heads/*")
     if not _has(piece.path, piece.digest):
         raise ChoreError(f"{piece.url} has no commit {piece.digest}; it may have been taken back there")
     # What no branch points to would be swept away one day, and not be handed out.
-    run(
-        [*git, "update-ref", f"refs/heads/rocmdoctor-{piece.digest[:12]}", piece.digest],
-        "/",
-        what="git update-ref",
-    )
+    _git(piece.path, "update-ref", f"refs/heads/rocmdoctor-{piece.digest[:12]}", piece.digest)
+
+
+def _git(folder: Path, *words: str) -> None:
+    """Raises ChoreError, with what git said last."""
+    argv = ["git", "-C", str(folder), *words]
+    try:
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},
+            timeout=_SECONDS,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise ChoreError("git is not here, and repositories are fetched by it") from None
+    except subprocess.TimeoutExpired:
+        raise ChoreError(f"git {words[0]} did not end within {_SECONDS:.0f} s") from None
+    if done.returncode:
+        said = decode(done.stderr).strip().splitlines()
+        raise ChoreError(f"git {words[0]}: {said[-1] if said else f'exit code {done.returncode}'}")
 
 
 def _submodules(piece: Piece) -> Iterator[tuple[str, str]]:

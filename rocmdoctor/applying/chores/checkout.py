@@ -31,6 +31,8 @@ def checkout(*, url: str, commit: str, path: str, submodules: bool, mirror: str)
     run([*git, *words], folder, what="git checkout")
     moving.unlink()
     if submodules:
+        # Submodules may be named from where their project lies.
+        run([*git, "config", "remote.origin.url", url], folder)
         _submodules(git, folder)
     found = (output(["git", "rev-parse", "HEAD"], folder) or "").strip()
     if found != commit:
