@@ -32,6 +32,16 @@ REPORT = ".rocmdoctor-pip-{}.json"
 _INSTALL = ("install", "--no-user", "--progress-bar", "off", "--no-warn-script-location")
 
 
+class NotLockedError(ForbiddenError):
+    """What a lock names no file of."""
+
+    instead = (
+        "Install it into a new environment where the lock was written, with pip 22.2 or newer, and take the lock that this"
+        " writes. What a wheel needs to be built, which was built there before, is not called for where 'rocmdoctor cache"
+        " export' carries that wheel over."
+    )
+
+
 def pip(env: str, *words: str) -> tuple[str, ...]:
     """A command of the environment's pip. -I: modules that lie around elsewhere are none of its."""
     return (python_of(env), "-I", "-m", "pip", *_QUIET, *words)
@@ -99,7 +109,7 @@ def pip_install(  # noqa: PLR0913 - the keys of a step
 def allowed(ground: Ground, packages: Sequence[str], *, alone: bool) -> tuple[list[str], dict[str, str]]:
     """Exact requirements for these and, unless they go `alone`, for all that they need; with the digests of a lock.
 
-    Raises ForbiddenError for what the lock names no file of.
+    Raises NotLockedError for what the lock names no file of.
     """
     wanted = {named(p): p for p in packages}
     todo = list(wanted)
@@ -111,7 +121,7 @@ def allowed(ground: Ground, packages: Sequence[str], *, alone: bool) -> tuple[li
                 todo.append(need)
     without = [p for name, p in wanted.items() if not _held(ground, name, p)]
     if without:
-        raise ForbiddenError(
+        raise NotLockedError(
             f"the lock has no sha256 of {', '.join(without)}: where it was written pip did not install that, so that what"
             " would come from an index now could be anything"
         )

@@ -185,6 +185,21 @@ def test_a_lock_is_written_and_planned_from(
     assert json.loads(out)["data"]["choice"]["torch"]["version"].startswith("2.13.0")
 
 
+# It has the digest of something else.
+_WITHOUT = json.dumps(
+    {
+        "schema": 1,
+        "gfx": ["gfx90a"],
+        "targets": ["torch"],
+        "components": {},
+        "distributions": [],
+        "sources": [],
+        "patches": [],
+        "wheels": [{"name": "six", "version": "1", "url": "https://x.example/six.whl", "sha256": "0" * 64}],
+    }
+)
+
+
 @pytest.mark.parametrize(
     ("argv", "text", "code", "says"),
     [
@@ -196,6 +211,18 @@ def test_a_lock_is_written_and_planned_from(
         ),
         (("--locked",), "{", 2, "LOCK: found no JSON"),
         (("--locked",), "", 2, "--locked: LOCK cannot be read: No such file or directory"),
+        (
+            ("--locked",),
+            _WITHOUT,
+            3,
+            "torch.wheels: the lock has no sha256 of torch==2.14.1+rocm7.14, torchvision==0.29.1+rocm7.14",
+        ),
+        (
+            ("--mirror-folder", "/srv/parts", "torch", "--lock"),
+            "{}",
+            2,
+            "--mirror-folder holds what a lock names: give the lock with --locked",
+        ),
     ],
 )
 def test_a_lock_that_cannot_be_followed(
