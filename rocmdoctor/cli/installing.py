@@ -215,7 +215,8 @@ def _of_file(path: Path, wanted: Wanted) -> Drawn:
             error.where, f"{error.place}: found {error.found}, wanted {error.wanted}".removeprefix(": ")
         ) from error
     request = planned.request
-    locked = files_of(lock_in(Path(request.locked), str(path))) if request.locked else NOTHING_LOCKED
+    lock = lock_in(Path(request.locked), str(path)) if request.locked else None
+    locked = files_of(lock) if lock is not None else NOTHING_LOCKED
     drawn = draw_here(request, wanted.content, wanted.patience, locked)
     found = differences(planned, drawn.plan)
     if found:
@@ -227,6 +228,8 @@ def _of_file(path: Path, wanted: Wanted) -> Drawn:
                 str(path),
             )
         )
+    if lock is not None:
+        hold(lock, drawn.plan, str(request.locked), request.mirror_folder)
     return drawn
 
 

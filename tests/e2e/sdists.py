@@ -56,9 +56,7 @@ def _fetched(name: str, version: str) -> Path:
     wanted = DIGESTS[name][version]
     if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == wanted:
         return path
-    url = next((link for link in _links(name) if link.rpartition("/")[2] == path.name), "")
-    if not url:
-        pytest.skip(f"pip finds no {path.name}")
+    url = address(name, version)
     try:
         with urllib.request.urlopen(url, timeout=120) as answer:
             data = answer.read()
@@ -70,6 +68,15 @@ def _fetched(name: str, version: str) -> Path:
     aside.write_bytes(data)
     aside.replace(path)
     return path
+
+
+def address(name: str, version: str) -> str:
+    """Where an sdist is to be had."""
+    file = f"{name}-{version}.tar.gz"
+    url = next((link for link in _links(name) if link.rpartition("/")[2] == file), "")
+    if not url:
+        pytest.skip(f"pip finds no {file}")
+    return url
 
 
 @cache

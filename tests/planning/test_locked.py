@@ -149,6 +149,7 @@ def test_a_folder_stands_in_for_every_server() -> None:
     (_, action) = all_operations()["pip.install"].function(
         ground, env="~/env", packages=["one==1.0"], index="https://index.example/s"
     )
+    assert isinstance(action.do, Exec)
     assert action.do.argv[-8:-3] == (
         "--find-links",
         "/srv/parts",
