@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,24 @@ from rocmdoctor.ops.pip import REPORT
 from rocmdoctor.planning.lock import BadLockError, read
 from rocmdoctor.planning.locked import Row, merged, rows_of, still
 
-NOTES, LOCK = ".rocmdoctor-installed.json", "rocmdoctor.lock"
+NOTES, LOCK, BUILT_WITH = ".rocmdoctor-installed.json", "rocmdoctor.lock", "built-with.json"
+NOT_BUILT: Mapping[str, Sequence[str]] = {}
 _LARGEST = 64 << 20
 
 
-def keep(env: Path, lock: Mapping[str, Any], wanted: str, taken: str, *, done: bool) -> dict[str, Any]:
+def keep(
+    env: Path,
+    lock: Mapping[str, Any],
+    wanted: str,
+    taken: str,
+    built: Mapping[str, Sequence[str]] = NOT_BUILT,
+    *,
+    done: bool,
+) -> dict[str, Any]:
     """Notes what pip reported; once all is `done`, writes the lock into the environment and to `wanted`. Raises OSError.
 
-    Of a run that was not, the sources and patches are noted: the next plan may find them used. `taken` is the lock that was installed from. `path` is where a person finds the new one, `lock` all that it holds,
+    Of a run that was not, the sources and patches are noted: the next plan may find them used. `built` are folders of caches, with what the
+    wheels that came from there were built with: another machine may have to build them. `taken` is the lock that was installed from. `path` is where a person finds the new one, `lock` all that it holds,
     `wrong` what of it another machine cannot be held to.
     """
     if env.is_dir():
@@ -28,6 +38,11 @@ def keep(env: Path, lock: Mapping[str, Any], wanted: str, taken: str, *, done: b
     if not done:
         return {"path": "", "lock": None, "wrong": []}
     full = noted(lock, env, taken)
+    here = {row["name"] for row in full["wheels"]}
+    for cache, needs in built.items():
+        rows = [row for row in _once_installed(Path(cache), full["wheels"], needs) if row["name"] not in here]
+        full["wheels"] = sorted([*full["wheels"], *rows], key=lambda row: row["name"])
+        here |= {row["name"] for row in rows}
     goals = [Path(wanted)] if wanted else []
     if env.is_dir() and (full["distributions"] or full["sources"] or full["wheels"]):
         goals.append(env / LOCK)
@@ -63,6 +78,30 @@ def write(path: Path, lock: Mapping[str, Any]) -> None:
     aside.replace(path)
 
 
+def _once_installed(cache: Path, rows: Sequence[Row], needs: Sequence[str]) -> list[Row]:
+    """What wheels were built with, as far as it was installed by the same person once; notes what is installed now."""
+    path = cache / BUILT_WITH
+    kept = _files(path, "files")
+    known = {f"{row['name']}=={row['version']}": row for row in (*kept, *rows)}
+    if len(known) > len(kept) and cache.is_dir():
+        write(path, {"schema": 1, "files": list(known.values())})
+    found: dict[str, Row] = {}
+    todo = [
+        known.get("{}=={}".format(normalized(need.split("==")[0]), need.split("==")[1])) for need in needs
+    ]
+    while todo:
+        row = todo.pop()
+        if row is not None and row["name"] not in found:
+            found[row["name"]] = row
+            todo += [other for name in row.get("needs", "").split() for other in _named(known, name)]
+    return list(found.values())
+
+
+def _named(known: Mapping[str, Row], name: str) -> list[Row]:
+    """The last that was noted of this name."""
+    return [row for row in known.values() if row["name"] == name][-1:]
+
+
 def _without(lock: Mapping[str, Any]) -> list[str]:
     """Distributions of which no file is known: an old pip does not tell, and what was there before was not installed."""
     known = {row["name"] for row in lock["wheels"]}
@@ -94,15 +133,23 @@ def _reported(path: Path) -> list[Row]:
 
 
 def _notes(env: Path) -> dict[str, Any]:
+    return _said(env / NOTES)
+
+
+def _said(path: Path) -> dict[str, Any]:
     try:
-        said = json.loads(_text(env / NOTES))
+        said = json.loads(_text(path))
     except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
 
 
 def _rows(env: Path) -> list[Row]:
-    said = _notes(env).get("installed")
+    return _files(env / NOTES, "installed")
+
+
+def _files(path: Path, name: str) -> list[Row]:
+    said = _said(path).get(name)
     wanted = {"name", "version", "url", "sha256"}
     return (
         [row for row in said if isinstance(row, dict) and wanted <= set(row)]

@@ -13,7 +13,7 @@ import click
 from rocmdoctor.actions import Plan
 from rocmdoctor.cli.errors import PlacedError
 from rocmdoctor.planning.interpreter import folder as env_of
-from rocmdoctor.planning.lock import BadLockError, against, lock_of, read
+from rocmdoctor.planning.lock import BadLockError, against, built_with, lock_of, read
 from rocmdoctor.planning.refusal import Refusal, RefusedError
 
 NAME = "rocmdoctor.lock"
@@ -86,7 +86,9 @@ def keep_lock(plan: Plan, run: Path, wanted: str, *, done: bool) -> Locks:
     lock = lock_of(plan)
     try:
         said = become.apart(
-            lambda _tell: installed.keep(env, lock, wanted, plan.request.locked or "", done=done),
+            lambda _tell: installed.keep(
+                env, lock, wanted, plan.request.locked or "", built_with(plan), done=done
+            ),
             person=plan.person,
             seconds=_SECONDS,
         )

@@ -257,7 +257,8 @@ def _origin(ground: Ground, made: _Made) -> dict[str, Any]:
     """Where a wheel that is kept came from: another machine may have to build it."""
     patches = patches_for(ground, made.patches, made.version) if made.patches else ()
     pin = {"sha256": made.sha256} if made.sha256 else {"commit": made.commit}
-    return {"url": made.url, **pin, "patches": {patch.path: patch.sha256 for patch in patches}}
+    applied = {patch.path: patch.sha256 for patch in patches}
+    return {"url": made.url, **pin, "patches": applied, "needs": list(made.needs)}
 
 
 def _installed(made: _Made, env: Environment, work: Mapping[str, Any], *, kept: bool) -> Action:

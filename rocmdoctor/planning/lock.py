@@ -90,6 +90,15 @@ def _patches(plan: Plan) -> Iterator[dict[str, str]]:
             yield _patch(path, digest)
 
 
+def built_with(plan: Plan) -> dict[str, list[str]]:
+    """The folders of caches that wheels are kept in or come from, with what those that come from there were built with."""
+    found: dict[str, list[str]] = {}
+    for action in plan.actions:
+        if told := _chore(action, "install"):
+            found.setdefault(told["cache"], []).extend(told.get("origin", {}).get("needs", []))
+    return found
+
+
 def _patch(path: str, sha256: str) -> dict[str, str]:
     return {"patch": "/".join(path.split("/")[-2:]), "sha256": sha256}
 

@@ -80,6 +80,18 @@ def test_what_a_run_that_failed_fetched_is_in_the_lock_of_the_next(tmp_path: Pat
     assert (lock["sources"], lock["targets"]) == ([source], ["training"])
 
 
+def test_what_a_kept_wheel_was_built_with_is_in_the_lock_of_an_environment_without_it(tmp_path: Path) -> None:
+    first, second, cache = tmp_path / "first", tmp_path / "second", tmp_path / "cache"
+    for folder in (first, second, cache):
+        folder.mkdir()
+    _reported(first, "https://index.example/one-1.0-py3-none-any.whl")
+    installed.keep(first, _EMPTY, "", "", {str(cache): []}, done=True)
+    lock = installed.keep(second, _EMPTY, "", "", {str(cache): ["One==1.0", "gone==2"]}, done=True)["lock"]
+    assert [(row["name"], row["version"], row["sha256"]) for row in lock["wheels"]] == [
+        ("one", "1.0", "1" * 64)
+    ]
+
+
 def test_a_file_that_pip_did_not_name_is_told(tmp_path: Path) -> None:
     asked = {**_EMPTY, "distributions": [{"name": "torch", "version": "2.9", "index": ""}]}
     assert installed.keep(tmp_path, asked, "", "", done=True)["wrong"] == [

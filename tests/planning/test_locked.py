@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocmdoctor.actions import Exec, Fetch, WriteFile
+from rocmdoctor.actions import Action, Exec, Fetch, Undo, WriteFile
 from rocmdoctor.ops import all_operations
+from rocmdoctor.ops.chores import chore
 from rocmdoctor.ops.ground import ForbiddenError, Ground, Locked
-from rocmdoctor.planning.lock import against, lock_of, read
+from rocmdoctor.planning.lock import against, built_with, lock_of, read
 from rocmdoctor.planning.locked import files_of, merged, rows_of, still
 from tests.machines.healthy import machine
 from tests.ops.test_operations import ground_of
@@ -203,3 +205,20 @@ def test_a_lock_with_files_is_read_and_compared() -> None:
     assert against(lock, plan) == said
     lock["wheels"] = [{**wheel, "name": "bitsandbytes", "version": row["version"]}]
     assert against(lock, plan) == []
+
+
+def test_a_wheel_from_the_cache_brings_its_sources_into_the_lock() -> None:
+    """Another machine may have to build it."""
+    origin = {
+        "url": "https://files.example/a-1.tar.gz",
+        "sha256": _ONE,
+        "patches": {"/opt/x/patches/a/0001-b.patch": _TWO},
+        "needs": ["setuptools==80.9.0"],
+    }
+    do = Exec(chore("install", name="a", cache="/home/ann/.cache/rocmdoctor", origin=origin))
+    plan = planned(answers(Box(), "3.10"), "torch")
+    plan = replace(plan, actions=(*plan.actions, Action(do, "install a", Undo("nothing"), id="a.1")))
+    lock = lock_of(plan)
+    assert lock["sources"] == [{"url": "https://files.example/a-1.tar.gz", "sha256": _ONE}]
+    assert lock["patches"] == [{"patch": "a/0001-b.patch", "sha256": _TWO}]
+    assert built_with(plan) == {"/home/ann/.cache/rocmdoctor": ["setuptools==80.9.0"]}
