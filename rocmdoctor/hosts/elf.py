@@ -33,9 +33,14 @@ class NotElfError(ValueError):
 def describe(file: Any) -> str:
     """Lines `needed NAME`, `runpath PATH` and `gfx TARGET` of an open binary file. Raises NotElfError, OSError."""
     try:
-        return "".join(f"{kind} {value}\n" for kind, value in _facts(_Bytes(file.fileno())))
+        return "".join(f"{kind} {_shown(value)}\n" for kind, value in _facts(_Bytes(file.fileno())))
     except (struct.error, ValueError, IndexError) as error:
         raise NotElfError(str(error)) from error
+
+
+def _shown(value: str) -> str:
+    """On one line, also where a damaged file says that a name has line ends in it."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in value)
 
 
 class _Bytes:
