@@ -5,7 +5,7 @@ import re
 from rocmdoctor.diagnosis import Remedy, Verdict, Wish, check, fail, ok, skip, warn
 from rocmdoctor.facts.distributions import Dist, Dists
 from rocmdoctor.facts.gpus import Gpus
-from rocmdoctor.facts.python_env import PythonEnv
+from rocmdoctor.facts.python_env import MANAGED, PythonEnv
 from rocmdoctor.facts.requirements import Pins, holds
 from rocmdoctor.facts.shell import Environment
 from rocmdoctor.facts.torch_build import TorchBuild, TorchParts, TorchStackTable
@@ -26,7 +26,8 @@ def environment(env: PythonEnv, shell: Environment | None) -> Verdict:
     """The Python environment that is looked at is there, and is the one that a shell starts."""
     if env.kind == "system":
         return ok(f"the system's Python{_number(env)}; no environment is active")
-    where = {"ROCMDOCTOR_ENV": "--env"}.get(env.chosen, env.chosen)
+    named = "default" if env.prefix.endswith(f"/{MANAGED}") else "--env"
+    where = named if env.chosen == "ROCMDOCTOR_ENV" else env.chosen
     said = f"{env.prefix} ({env.kind}{_number(env)}, by {where})"
     if env.kind == "missing":
         remedy = Remedy("Name one that is there, or make it.", (f"python3 -m venv {env.prefix}",))

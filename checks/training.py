@@ -156,6 +156,26 @@ def deepspeed_rocm(
     )
 
 
+@check("training.cuda-home", fault="deepspeed-nvcc", after=_BUILD)
+def cuda_home(build: TorchBuild, table: TrainingTable, cuda: CudaHome | None) -> Verdict:
+    """A torch for ROCm finds no CUDA toolkit, so that nothing built with it takes this machine for one with CUDA."""
+    if not build.torch.hip:
+        return skip("no torch for ROCm")
+    version = build.torch.version
+    looks = holds(table.looks_for_cuda, version)
+    if looks is False:
+        return ok(f"torch {version} looks for no CUDA toolkit on ROCm")
+    if cuda is None or looks is None:
+        return unknown(f"whether torch {version} finds a CUDA toolkit could not be read")
+    if not cuda.path:
+        return ok(f"torch {version} would take a CUDA toolkit, and there is none in sight")
+    return warn(
+        f"torch {version} finds a CUDA toolkit at {cuda.path} by {cuda.by}: extensions that ask it for CUDA_HOME compare "
+        "its version with one that this torch does not have",
+        remedy=Remedy("Take it out of sight while extensions are built.", ("unset CUDA_HOME CUDA_PATH",)),
+    )
+
+
 # ---------------------------------------------------------------- xformers
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from rocmdoctor.content import DataTables, bundled, load_checks
+from rocmdoctor.content import DataTables, bundled, load_checks, load_patches
 from rocmdoctor.facts.faults import FaultTable
 from rocmdoctor.model import Verdict
 from rocmdoctor.ops import all_operations
 from rocmdoctor.recipe.schema import recipe_schema, stack_schema
+from rocmdoctor.reports.patch_text import patches_page
 from rocmdoctor.reports.recipe_reference import recipes_page
 from rocmdoctor.reports.reference import checks_page
 from tests.judging import judge
@@ -68,7 +69,7 @@ def recipe_files() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    files = {"checks.md": made(), **recipe_files()}
+    files = {"checks.md": made(), "patches.md": patches_page(load_patches((bundled(),))), **recipe_files()}
     if "--check" in sys.argv:
         stale = [
             name

@@ -50,7 +50,8 @@ class Fetch:
     """A download that must have this sha256 (64 hex digits).
 
     With `key` it holds the OpenPGP key of this fingerprint, `sha256` is empty, and that key alone is kept, armored: key
-    files change when their keys are prolonged, fingerprints do not.
+    files change when their keys are prolonged, fingerprints do not. `instead` is a file of this machine that stands in for
+    what the address would give.
     """
 
     url: str
@@ -58,6 +59,7 @@ class Fetch:
     sha256: str
     mode: int = 0o644
     key: str = ""
+    instead: str = ""
 
 
 @frozen
@@ -141,6 +143,9 @@ class Request:
 
     `rocm` is a release (`6.0.2`, `6.4`) or a set of versions (`>=6.2,<7`). `driver`: dkms, kernel or auto. `keep` are
     vendors whose packages stay. `mirror` stands in for the server of packages, `trust_key` for the fingerprint of its key.
+    `pins` are requirements such as `torch==2.9.*`, `more` targets beside the others, `from_source` components that are
+    built even where there is a wheel. `python` is a version, `env` the folder of the environment, None for the managed one.
+    `locked` is the file of a lock that the rest was taken from, `mirror_folder` what stands in for every server of it.
     """
 
     targets: tuple[str, ...]
@@ -152,6 +157,13 @@ class Request:
     keep: tuple[str, ...] = ()
     mirror: str | None = None
     trust_key: str | None = None
+    pins: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+    from_source: tuple[str, ...] = ()
+    python: str | None = None
+    env: str | None = None
+    locked: str | None = None
+    mirror_folder: str | None = None
 
 
 @frozen

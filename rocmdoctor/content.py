@@ -1,10 +1,12 @@
-"""Finds and loads the knowledge: checks and their tables, recipes and stacks, in a wheel, a checkout or folders of one's own."""
+"""Finds and loads the knowledge: checks and their tables, recipes, stacks and patches, in a wheel, a checkout or folders of one's own."""
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
+import re
 import stat
 import sys
 from collections.abc import Collection, Iterable, Mapping
@@ -22,6 +24,7 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
+    from rocmdoctor.patching import Patch, PatchProblem, Project
     from rocmdoctor.recipe import Problem, Recipe, Recipes, Stack
 
 # A recipe is text of some hundred lines.
@@ -147,15 +150,102 @@ def _recipe_text(path: Path) -> str:
         raise refused(said, data.count(b"\n", 0, error.start) + 1) from error
 
 
-def _run_file(path: Path) -> None:
+def load_patches(folders: Iterable[Path], check_ids: Collection[str] | None = None) -> dict[str, Project]:
+    """The projects of the folders' patches/, by name. A project of a later folder stands in for one of an earlier.
+
+    Raises ContentError for a state.py that does not load, BadPatchError with all that is wrong in all patch files.
+    """
+    from rocmdoctor.patching import BadPatchError  # noqa: PLC0415 - checks need none
+
+    found: dict[str, Project] = {}
+    wrong: list[PatchProblem] = []
+    for folder in folders:
+        inside = (folder / "patches").iterdir() if (folder / "patches").is_dir() else ()
+        for place in sorted(inside):
+            if not place.is_dir() or place.name.startswith((".", "__")):
+                continue
+            try:
+                found[place.name] = _project(place, check_ids)
+            except BadPatchError as error:
+                wrong += error.problems
+    if wrong:
+        raise BadPatchError(wrong)
+    return dict(sorted(found.items()))
+
+
+def _project(folder: Path, check_ids: Collection[str] | None) -> Project:
+    from rocmdoctor.patching import BadPatchError, PatchProblem, Project, read_patch  # noqa: PLC0415
+
+    patches: list[Patch] = []
+    wrong: list[PatchProblem] = []
+    for path in sorted(folder.glob("*.patch")):
+        try:
+            patches.append(read_patch(_patch_text(path), str(path), folder.name, check_ids))
+        except BadPatchError as error:
+            wrong += error.problems
+    numbers: dict[str, str] = {}
+    for patch in patches:
+        other = numbers.setdefault(patch.id[:4], patch.id)
+        if other != patch.id:
+            wrong.append(PatchProblem(patch.where, 1, f"the number {patch.id[:4]} is that of '{other}', too"))
+    if wrong:
+        raise BadPatchError(wrong)
+    module = _state_of(folder / "state.py")
+    return Project(
+        folder.name, tuple(patches), module.state, tuple(module.READS), dict(getattr(module, "REFUSED", {}))
+    )
+
+
+def _patch_text(path: Path) -> str:
+    from rocmdoctor.patching import BadPatchError, PatchProblem  # noqa: PLC0415
+
+    try:
+        data = _small_file(path)
+        return data.decode("utf-8")
+    except OSError as error:
+        raise BadPatchError([PatchProblem(str(path), 1, f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        said = f"is not UTF-8 text: byte 0x{data[error.start]:02x} at {error.start}"
+        raise BadPatchError([PatchProblem(str(path), line, said)]) from error
+
+
+def _small_file(path: Path) -> bytes:
+    """The bytes of a regular file of at most 1 MiB. Raises OSError. A FIFO would never answer."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        data = file.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
+        raise OSError(errno.EFBIG, "it is larger than 1 MiB")
+    return data
+
+
+def _state_of(path: Path) -> Any:
+    """The module of a project that tells what its trees say."""
+    if not path.is_file():
+        raise ContentError(str(path), "is not there; beside patches it says what a tree says of them")
+    try:
+        module = _run_file(path)
+    except Exception as error:
+        raise ContentError(_place(path, error), f"{type(error).__name__}: {error}") from error
+    missing = [name for name in ("state", "READS") if not hasattr(module, name)]
+    if missing:
+        raise ContentError(str(path), f"{missing[0]}: missing; wanted are READS and state(tree, version)")
+    return module
+
+
+def _run_file(path: Path) -> Any:
     # By path, and under a name of their own: a top-level package `checks` would collide in site-packages.
-    name = f"rocmdoctor_checks_{path.parent.parent.name}_{path.stem}".replace("-", "_")
+    inside = f"{path.parent.parent.name}_{path.parent.name}_{path.stem}"
+    name = "rocmdoctor_content_" + re.sub(r"\W", "_", inside)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path.name} is not Python")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
+    return module
 
 
 def _place(path: Path, error: Exception) -> str:

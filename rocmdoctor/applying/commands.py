@@ -10,6 +10,7 @@ from typing import Any
 
 from rocmdoctor.actions import Action, Exec, Person
 from rocmdoctor.applying import leftovers, packages
+from rocmdoctor.applying.chore import do_chore, is_chore
 from rocmdoctor.applying.failures import meaning
 from rocmdoctor.applying.programs import Ended, Order, ProgramError, run
 from rocmdoctor.applying.simulate import not_agreed
@@ -64,6 +65,8 @@ def execute(
     do: Exec, action: Action, person: Person | None, context: Context, *, again: bool
 ) -> Mapping[str, Any]:
     """Runs the program of a step; what undo needs. Raises StepError, StoppedError."""
+    if is_chore(do):
+        return do_chore(do, action, person, context)
     if Path(do.argv[0]).name in packages.PROGRAMS and person is None:
         packages.wait_until_free(context, action.timeout)
     if action.undo.kind == "packages":

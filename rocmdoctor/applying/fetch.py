@@ -103,7 +103,7 @@ def download(do: Fetch, path: str, tell: Callable[[str], None]) -> tuple[int, st
         wrong = _wrong(do, aside, path)
     if wrong:
         aside.unlink()
-        raise FetchError(f"{do.url}: {wrong}")
+        raise FetchError(f"{do.instead or do.url}: {wrong}")
     if do.key:
         aside.write_text(openpgp.alone(aside.read_bytes(), do.key), encoding="ascii")
     done = aside.stat().st_size, files.digest(aside)
@@ -141,11 +141,11 @@ def _unknown_key(do: Fetch, found: str) -> str:
 def _tried(do: Fetch, aside: Path, tell: Callable[[str], None]) -> None:
     for number in range(1, TRIES + 1):
         try:
-            _once(do.url, aside, tell)
+            _once(f"file://{urllib.parse.quote(do.instead)}" if do.instead else do.url, aside, tell)
         except FetchError as error:
             if not error.again or number == TRIES:
                 tries = f" ({number} tries)" if number > 1 else ""
-                raise FetchError(f"{do.url}: {error}{tries}") from error
+                raise FetchError(f"{do.instead or do.url}: {error}{tries}") from error
             pause = PAUSE * number * random.uniform(1.0, 1.5)  # noqa: S311 - spreads tries, guards nothing
             tell(f"{error}; tries again in {pause:.0f} s")
             time.sleep(pause)

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import TextIO
 
+from rocmdoctor.applying.counting import counted
 from rocmdoctor.applying.events import Event
 from rocmdoctor.applying.output import plain
 
@@ -31,6 +32,8 @@ class Progress:
         self._stream, self._width, self._terminal, self._clock = stream, max(width, 20), terminal, clock
         self._begun = self._told = clock()
         self._live = ""
+        # The last count of a build stays in sight while its compilers print warnings.
+        self._count = ""
         self._encoding = stream.encoding or "utf-8"
         self._marks = _MARKS if self._known("".join(_MARKS.values())) else _WORDS
 
@@ -51,6 +54,7 @@ class Progress:
         head = f"[{event.number}/{event.total}] {plain(event.says)}"
         if event.kind == "begin":
             self._begun = self._told = self._clock()
+            self._count = ""
             self._draw(head) if self._terminal else self._line(head)
         elif event.kind == "line":
             self._working(head, plain(event.text))
@@ -64,7 +68,9 @@ class Progress:
 
     def _working(self, head: str, text: str) -> None:
         now = self._clock()
-        line = f"{head}  {duration(now - self._begun)}  {text}".rstrip()
+        self._count = counted(text) or self._count
+        count = f"  {self._count}" if self._count else ""
+        line = f"{head}  {duration(now - self._begun)}{count}  {text}".rstrip()
         if self._terminal:
             self._draw(line)
         elif now >= self._told + EVERY:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rocmdoctor.applying.progress import Progress
     from rocmdoctor.applying.run_plan import Outcome
     from rocmdoctor.applying.undo import Undone
+    from rocmdoctor.cli.locking import Locks
     from rocmdoctor.cli.runner import Options
     from rocmdoctor.cli.verifying import Verified
 
@@ -81,7 +82,7 @@ class Ending:
 
     # ------------------------------------------------------------ ends
 
-    def done(self, plan: Plan, folder: Path, outcome: Outcome, report: Report) -> int:
+    def done(self, plan: Plan, folder: Path, outcome: Outcome, report: Report, locks: Locks) -> int:
         """All steps are done. 1 when a check that the recipes name fails."""
         code = 1 if report.wrong else 0
         then = tuple(dict.fromkeys(a.then for a in plan.actions if a.then and a.id in outcome.done))
@@ -89,10 +90,25 @@ class Ending:
             {"code": "check-failed", "message": f"{name}: {why}", "where": name} for name, why in report.wrong
         ]
         if self._options.json:
-            data = {**self._data(plan, folder), "verified": report.state, "then": list(then)}
+            data = {
+                **self._data(plan, folder),
+                "verified": report.state,
+                "then": list(then),
+                "lock": locks.path,
+            }
+            problems += [{"code": "lock", "message": why, "where": locks.path} for why in locks.wrong]
             return self._envelope("findings" if report.wrong else "ok", code, data, problems)
         self._print(
-            done_text(plan, len(outcome.done), report.state, report.wrong, report.unknown, then, folder.name)
+            done_text(
+                plan,
+                len(outcome.done),
+                report.state,
+                report.wrong,
+                report.unknown,
+                then,
+                folder.name,
+                locks.says,
+            )
         )
         return code
 
@@ -225,8 +241,11 @@ def _pairs(raw: Any) -> tuple[tuple[str, str], ...]:
 def _checked(plan: Plan, content: tuple[Path, ...], patience: float) -> dict[str, Any]:
     """In the child: collect, compile, judge."""
     from rocmdoctor.cli.verifying import GROUP, verify
+    from rocmdoctor.planning.interpreter import folder
 
-    found = verify(plan.gfx, plan.verify, content, patience)
+    # The managed environment is looked at where it is there, as it is when the plan is made.
+    env = folder(plan.request, plan.person.home)
+    found = verify(plan.gfx, plan.verify, content, patience, env=env if Path(env).is_dir() else None)
     # The proof is always tried, and counts where a recipe calls for it: not every one brings a compiler.
     counts = set(plan.verify)
     if any(name.startswith(f"{GROUP}.") for name in counts):

@@ -8,9 +8,11 @@ VERBS = {
     "undo": "take an installation back",
     "verify": "prove that it works: compile for the GPU, look into the code, run it",
     "env": "the few variables that this machine needs, and why not the others",
+    "cache": "wheels that were built here: show, clear away, carry to other machines",
     "history": "what was installed here, when, and how it ended",
     "collect": "save what can be asked of this machine, to be judged elsewhere",
     "list": "what this release knows: checks, gpus, recipes, stacks",
+    "patch": "which patches a source tree needs here; applies them",
     "recipe": "check recipes of your own before they are used",
     "completion": "shell completion for bash, zsh and fish",
 }

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,15 @@ from rocmdoctor.actions import Plan, Reboot, Request
 from rocmdoctor.applying.encoding import PlanFileError, plan_as_json, plan_from_text, plan_hash
 from rocmdoctor.cli.errors import PlacedError
 from rocmdoctor.cli.install_options import Wanted, options_of
-from rocmdoctor.cli.planned import Drawn, Kitchen, draw_here, person_of
+from rocmdoctor.cli.locking import hold, in_place, lock_in
+from rocmdoctor.cli.planned import NOTHING_LOCKED, Drawn, Kitchen, draw_here, person_of
 from rocmdoctor.cli.terminal import style
 from rocmdoctor.content import own_folders
 from rocmdoctor.model import Snapshot
+from rocmdoctor.ops.ground import Locked
 from rocmdoctor.planning.compare import differences
+from rocmdoctor.planning.lock import lock_of, request_of
+from rocmdoctor.planning.locked import files_of
 from rocmdoctor.planning.refusal import Refusal, RefusedError
 from rocmdoctor.reports.envelope import TOOL, envelope
 from rocmdoctor.reports.json_plan import data_of_plan
@@ -55,6 +60,8 @@ def show_plan(
         drawn = _draw(targets, wanted, snapshot, root)
     except RefusedError as refused:
         return say_refused("plan", refused.refusals, wanted, as_json=as_json)
+    if wanted.lock is not None:
+        _write(wanted.lock, lock_of(drawn.plan), "--lock")
     if output is not None:
         _save(output, drawn.plan)
     if as_json:
@@ -70,19 +77,47 @@ def show_plan(
 
 def command_of(request: Request, content: tuple[Path, ...]) -> str:
     """The command line that asks for the same."""
-    words = ["rocmdoctor", "install", *request.targets, *options_of(request)]
+    targets = () if request.locked else request.targets
+    words = ["rocmdoctor", "install", *targets, *options_of(request)]
     for folder in content:
         words += ["--content", str(folder)]
     return shlex.join(words)
 
 
 def _draw(targets: tuple[str, ...], wanted: Wanted, snapshot: Path | None, root: str | None) -> Drawn:
+    if wanted.asked.locked is not None:
+        return _drawn_as(wanted.asked.locked, targets, wanted, snapshot, root)
+    if wanted.asked.mirror_folder is not None:
+        raise click.UsageError("--mirror-folder holds what a lock names: give the lock with --locked")
     request = replace(wanted.asked, targets=targets)
+    return _drawn(request, wanted, snapshot, root)
+
+
+def _drawn_as(
+    path: str, targets: tuple[str, ...], wanted: Wanted, snapshot: Path | None, root: str | None
+) -> Drawn:
+    """The plan of a lock. Raises RefusedError where this machine or this release would do otherwise."""
+    lock = lock_in(Path(path), "--locked")
+    if targets or wanted.asked.pins or wanted.asked.more or wanted.asked.rocm:
+        raise click.UsageError(f"--locked: {path} names targets and versions already; leave yours out")
+    drawn = _drawn(request_of(lock, wanted.asked), wanted, snapshot, root, files_of(lock))
+    here = snapshot is None and root is None
+    hold(lock, drawn.plan, path, wanted.asked.mirror_folder if here else None)
+    return drawn
+
+
+def _drawn(
+    request: Request,
+    wanted: Wanted,
+    snapshot: Path | None,
+    root: str | None,
+    locked: Mapping[str, Locked] = NOTHING_LOCKED,
+) -> Drawn:
     if snapshot is None and root is None:
-        return draw_here(request, wanted.content, wanted.patience)
+        return draw_here(request, wanted.content, wanted.patience, locked)
     kitchen = Kitchen(wanted.content)
-    taken = _loaded(snapshot) if snapshot is not None else _taken(str(root), wanted.patience)
-    return kitchen.draw(request, taken, person_of(taken, kitchen.known(taken)), None)
+    taken = loaded(snapshot) if snapshot is not None else _taken(str(root), wanted.patience)
+    return kitchen.draw(request, taken, person_of(taken, kitchen.known(taken)), None, locked)
 
 
 def _taken(root: str, patience: float) -> Snapshot:
@@ -94,7 +129,8 @@ def _taken(root: str, patience: float) -> Snapshot:
         return take(root, patience, progress, trial=trial)
 
 
-def _loaded(snapshot: Path) -> Snapshot:
+def loaded(snapshot: Path) -> Snapshot:
+    """The snapshot of a file. Raises PlacedError."""
     from rocmdoctor.hosts.replay import BadSnapshotError, load
 
     try:
@@ -120,10 +156,14 @@ def say_refused(verb: str, refused: tuple[Refusal, ...], wanted: Wanted, *, as_j
 
 
 def _save(path: Path, plan: Plan) -> None:
+    _write(path, plan_as_json(plan), "-o")
+
+
+def _write(path: Path, data: dict[str, Any], option: str) -> None:
     try:
-        path.write_text(json.dumps(plan_as_json(plan), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     except OSError as error:
-        raise click.UsageError(f"-o: {path} cannot be written: {error.strerror}") from error
+        raise click.UsageError(f"{option}: {path} cannot be written: {error.strerror}") from error
 
 
 # ---------------------------------------------------------------- install
@@ -141,6 +181,8 @@ def install(targets: tuple[str, ...], wanted: Wanted, consent: Consent, *, as_js
     if not as_json:
         _show(drawn, wanted)
     if not plan.actions:
+        if wanted.lock is not None:
+            _write(wanted.lock, in_place(plan), "--lock")
         return _all_in_place(drawn, as_json=as_json)
     try:
         before = _way_to_root(plan, wanted)
@@ -173,7 +215,9 @@ def _of_file(path: Path, wanted: Wanted) -> Drawn:
             error.where, f"{error.place}: found {error.found}, wanted {error.wanted}".removeprefix(": ")
         ) from error
     request = planned.request
-    drawn = draw_here(request, wanted.content, wanted.patience)
+    lock = lock_in(Path(request.locked), str(path)) if request.locked else None
+    locked = files_of(lock) if lock is not None else NOTHING_LOCKED
+    drawn = draw_here(request, wanted.content, wanted.patience, locked)
     found = differences(planned, drawn.plan)
     if found:
         raise RefusedError(
@@ -184,6 +228,8 @@ def _of_file(path: Path, wanted: Wanted) -> Drawn:
                 str(path),
             )
         )
+    if lock is not None:
+        hold(lock, drawn.plan, str(request.locked), request.mirror_folder)
     return drawn
 
 
@@ -288,6 +334,7 @@ def _start(
     options = {
         **agreed, "json": as_json, "width": width, "color": not wanted.no_color and not os.environ.get("NO_COLOR"),
         "verbose": wanted.verbose, "patience": wanted.patience,
+        "lock": str(wanted.lock.absolute()) if wanted.lock is not None else "",
     }  # fmt: skip
     wish: dict[str, Any] = {"plan": plan_as_json(plan), "sha256": plan_hash(plan), "options": options}
     if before is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rocmdoctor.cli.options import content_option, json_option
+from rocmdoctor.cli.options import KNOWN_ARCH, content_option, json_option
 from rocmdoctor.reports.envelope import envelope
 
 
@@ -19,7 +19,8 @@ def command() -> None:
     rocmdoctor list checks           every check, its fault and what it waits for
     rocmdoctor list gpus gfx90a      GPUs by product, target or device id
     rocmdoctor list recipes          what can be installed
-    rocmdoctor list stacks           recipes that belong together
+    rocmdoctor list stacks           recipes that belong together, and what fits here
+    rocmdoctor list compat           which versions go with which GPU and system
     rocmdoctor list operations       what a step of a recipe can do
     """
 
@@ -157,25 +158,69 @@ def recipes(content: tuple[Path, ...], as_json: bool) -> int:
 
 
 @command.command("stacks")
+@click.option("--arch", type=KNOWN_ARCH, help="The gfx target; default: the discrete GPUs that are here.")
+@click.option(
+    "--snapshot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A machine saved with 'rocmdoctor collect'.",
+)
 @content_option
 @json_option
-def stacks(content: tuple[Path, ...], as_json: bool) -> int:
-    """Recipes that belong together, under one name.
+def stacks(arch: str | None, snapshot: Path | None, content: tuple[Path, ...], as_json: bool) -> int:
+    """Recipes that belong together, under one name, and which versions of them fit here.
 
     \b
     rocmdoctor list stacks
+    rocmdoctor list stacks --arch gfx90a
     """
-    from rocmdoctor.cli.recipe import recipes as all_recipes
-    from rocmdoctor.reports.recipe_text import stack_data
+    from rocmdoctor.cli.fitting import stacks_here
 
-    rows = [stack_data(stack) for stack in all_recipes(content).stacks.values()]
+    rows = stacks_here(content, arch, snapshot)
     if not as_json:
-        rows = [
-            {**row, "recipes": " ".join(row["recipes"]), "default": "default" if row["default"] else ""}
-            for row in rows
-        ]
-    columns = {"id": "stack", "title": "what is there afterwards", "recipes": "recipes", "default": ""}
+        rows = [{**row, "default": "default" if row["default"] else "", "here": _here(row)} for row in rows]
+    columns = {"id": "stack", "title": "what is there afterwards", "here": "here", "default": ""}
     _show("stacks", rows, columns, as_json=as_json)
+    return 0
+
+
+def _here(row: dict[str, Any]) -> str:
+    said = [f"{name} {version}" for name, version in row["versions"].items()]
+    out = [f"without {name}" for name in row["left_out"]]
+    return row["why"] or ", ".join([*said, *out])
+
+
+@command.command("compat")
+@click.option("--arch", type=KNOWN_ARCH, help="One gfx target; default: all that ROCm supports.")
+@click.option(
+    "--os",
+    "system",
+    metavar="GLOB",
+    help="Systems such as 'debian-13' or 'ubuntu-*'; default: all that recipes name.",
+)
+@click.option("--stack", default="training", help="The stack that is looked at.")
+@content_option
+@json_option
+def compat(arch: str | None, system: str | None, stack: str, content: tuple[Path, ...], as_json: bool) -> int:
+    """Which versions would be chosen, by GPU and system. The driver and Python are taken to be right.
+
+    \b
+    rocmdoctor list compat
+    rocmdoctor list compat --arch gfx90a
+    rocmdoctor list compat --os 'ubuntu-*' --json
+    """
+    from rocmdoctor.cli.fitting import matrix, table
+
+    rows = matrix(content, arch, system, stack)
+    columns = {
+        "os": "system",
+        "rocm": "ROCm",
+        "torch": "torch",
+        "bitsandbytes": "bitsandbytes",
+        "flash-attention": "flash-attention",
+        "deepspeed": "DeepSpeed",
+        "gfx": "targets",
+    }
+    _show("compat", rows if as_json else table(rows), columns, as_json=as_json)
     return 0
 
 

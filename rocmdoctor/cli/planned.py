@@ -14,14 +14,16 @@ import click
 from rocmdoctor.actions import Person, Plan, Request
 from rocmdoctor.cli.errors import PlacedError
 from rocmdoctor.cli.running import Judge
-from rocmdoctor.content import ContentError, bundled, load_recipes, own_folders
+from rocmdoctor.content import ContentError, bundled, load_patches, load_recipes, own_folders
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.diagnosis.runner import Diagnosis
 from rocmdoctor.facts.access import Session
 from rocmdoctor.hosts.replay import from_raw
 from rocmdoctor.model import Answer, Query, Snapshot, Wish
 from rocmdoctor.ops import all_operations
-from rocmdoctor.ops.ground import Ground
+from rocmdoctor.ops.ground import Ground, Locked
+from rocmdoctor.patching import BadPatchError
+from rocmdoctor.planning.interpreter import folder
 from rocmdoctor.planning.order import NoSuchTargetError
 from rocmdoctor.planning.plan import Cookbook, fill, foretold, outline, questions, without_root
 from rocmdoctor.planning.preflight import notes, refusals
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from rocmdoctor.hosts.caller import Apart
 
 Ask = Callable[[Iterable[Query]], dict[str, Any]]
+NOTHING_LOCKED: Mapping[str, Locked] = {}
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,13 @@ class Kitchen:
     def __init__(self, content: tuple[Path, ...], arch: str | None = None) -> None:
         self.content = own_folders(content)
         self._judge = Judge(self.content, Wish(level=None, arch=arch))
+        folders, checks = (bundled(), *self.content), {item.id for item in self._judge.checks}
         try:
-            found = load_recipes((bundled(), *self.content), {item.id for item in self._judge.checks})
+            found = load_recipes(folders, checks)
+            self.projects = load_patches(folders, checks)
         except BadRecipeError as error:
+            raise PlacedError(error.where, error.message) from error
+        except BadPatchError as error:
             raise PlacedError(error.where, error.message) from error
         except ContentError as error:
             raise PlacedError(error.where, str(error)) from error
@@ -68,14 +75,25 @@ class Kitchen:
         except NoSuchTargetError as error:
             raise click.UsageError(str(error)) from error
 
-    def draw(self, request: Request, snapshot: Snapshot, person: Person, ask: Ask | None) -> Drawn:
+    def draw(
+        self,
+        request: Request,
+        snapshot: Snapshot,
+        person: Person,
+        ask: Ask | None,
+        locked: Mapping[str, Locked] = NOTHING_LOCKED,
+    ) -> Drawn:
         """A plan for the machine of the snapshot; `ask` puts the operations' questions to it, None where nobody can.
+
+        `locked` are the files that a lock names.
 
         Raises RefusedError, and click's UsageError for a target that does not exist.
         """
         outcome = self._judge.judge(snapshot)
         verdicts = {v.id: v for v in outcome.diagnosis.verdicts}
         ground = Ground(outcome.known, snapshot.answers, person)
+        ground.projects, ground.verdicts = self.projects, verdicts
+        ground.locked, ground.folder = locked, request.mirror_folder or ""
         try:
             drawn = outline(request, self.book, ground, verdicts)
         except NoSuchTargetError as error:
@@ -85,6 +103,8 @@ class Kitchen:
         if asked and ask is not None:
             answers = {**answers, **from_raw({"schema": 1, "answers": ask(asked)}).answers}
         full = Ground(outcome.known, answers, person, drawn.gfx)
+        full.projects, full.verdicts = self.projects, verdicts
+        full.locked, full.folder = ground.locked, ground.folder
         full.claims.update(ground.claims)
         plan = fill(drawn, full)
         if request.no_root:
@@ -96,7 +116,12 @@ class Kitchen:
         return Drawn(more, outcome.known, outcome.diagnosis)
 
 
-def draw_here(request: Request, content: tuple[Path, ...], patience: float) -> Drawn:
+def draw_here(
+    request: Request,
+    content: tuple[Path, ...],
+    patience: float,
+    locked: Mapping[str, Locked] = NOTHING_LOCKED,
+) -> Drawn:
     """A plan for this machine, as `Kitchen.draw`.
 
     The machine answers while the recipes are read, and apt answers beside it: on most machines these take longest.
@@ -105,7 +130,8 @@ def draw_here(request: Request, content: tuple[Path, ...], patience: float) -> D
     from rocmdoctor.cli.taking import begin, patient
 
     person = person_here()
-    with begin(patience, trial=NextLogin(patience)) as collecting:
+    env = env_here(request.env, person)
+    with begin(patience, env, trial=NextLogin(patience)) as collecting:
         kitchen = Kitchen(content)
         early = kitchen.foretold(request)
         with _asking(early, patience) as asked:
@@ -117,7 +143,13 @@ def draw_here(request: Request, content: tuple[Path, ...], patience: float) -> D
                 others = ask_here(patience)(query for query in wanted if query not in early)
                 return {**others, **asked.answer()} if any(query in early for query in wanted) else others
 
-            return kitchen.draw(request, taken, person, ask)
+            return kitchen.draw(request, taken, person, ask, locked)
+
+
+def env_here(env: str | None, person: Person) -> str | None:
+    """The Python environment that is looked at: the one that is named, else the managed one; None where it is not there."""
+    path = Path(folder(Request((), env=env), person.home))
+    return str(path) if path.is_dir() else None
 
 
 def ask_here(patience: float) -> Ask:

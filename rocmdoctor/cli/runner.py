@@ -28,13 +28,17 @@ from rocmdoctor.applying.stopping import GOING_DOWN
 from rocmdoctor.applying.undo import take_back
 from rocmdoctor.applying.work import Means
 from rocmdoctor.cli.ending import Ending, Report
+from rocmdoctor.cli.locking import Locks, keep_lock
 
 OPTIONS, PROMISED = "options.json", "promised"
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to go on and how to talk. `reboot` was agreed to; `unattended`: the unit runs this, nobody looks."""
+    """How to go on and how to talk. `reboot` was agreed to; `unattended`: the unit runs this, nobody looks.
+
+    `lock` is a file that the lock is also written to.
+    """
 
     reboot: bool = False
     json: bool = False
@@ -45,6 +49,7 @@ class Options:
     unattended: bool = False
     force: bool = False
     verb: str = "install"
+    lock: str = ""
 
     @classmethod
     def of(cls, raw: Any, **more: Any) -> Options:
@@ -207,13 +212,14 @@ def _go(
     user = _entry(plan)
     means = Means(is_ok=lambda name: ending.is_ok(name, user, content or _own_content()))
     outcome = run(plan, folder, person=user, show=ending.progress, means=means)
+    locks = keep_lock(plan, folder, options.lock, done=outcome.state == "done")
     if outcome.state == "reboot":
         agreed = options.reboot and armed
         if agreed and _reboots(ending, outcome):
             return ending.rebooting(plan, folder, outcome)
         return ending.waiting_for_reboot(plan, folder, outcome, armed=armed, refused=agreed)
     if outcome.state == "done":
-        return _verified(plan, folder, outcome, ending, content, _Unit(state, folder))
+        return _verified(plan, folder, outcome, ending, content, _Unit(state, folder), locks)
     if outcome.message != GOING_DOWN:
         _Unit(state, folder).disarm()
     return ending.stopped_at(plan, folder, outcome)
@@ -231,7 +237,13 @@ def _reboots(ending: Ending, outcome: Outcome) -> bool:
 
 
 def _verified(
-    plan: Plan, folder: Path, outcome: Outcome, ending: Ending, content: tuple[Path, ...], unit_of: _Unit
+    plan: Plan,
+    folder: Path,
+    outcome: Outcome,
+    ending: Ending,
+    content: tuple[Path, ...],
+    unit_of: _Unit,
+    locks: Locks,
 ) -> int:
     """The named checks again, as the user with the groups of a fresh login; then the run has ended.
 
@@ -242,7 +254,7 @@ def _verified(
         _note_the_end(plan, folder, report)
     finally:
         unit_of.disarm()
-    return ending.done(plan, folder, outcome, report)
+    return ending.done(plan, folder, outcome, report, locks)
 
 
 def _note_the_end(plan: Plan, folder: Path, report: Report) -> None:

@@ -5,6 +5,7 @@ Both `rocmdoctor collect` and `./run collect`, which has no click, are this code
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +18,8 @@ from rocmdoctor.asking import distinct, keys
 from rocmdoctor.facts import all_facts
 from rocmdoctor.facts.base import first_questions, second_questions
 from rocmdoctor.facts.deep import SECONDS, SWITCH
-from rocmdoctor.hosts.caller import Apart
+from rocmdoctor.facts.python_env import CHOOSERS, MANAGED
+from rocmdoctor.hosts.caller import Apart, calling_user
 from rocmdoctor.hosts.machine import DEADLINE, Machine
 from rocmdoctor.hosts.replay import document, dumps, from_raw, save
 from rocmdoctor.model import Snapshot
@@ -52,7 +54,7 @@ def take(
 ) -> Snapshot:
     """A snapshot of this machine, or of one in a folder: two passes of questions. Raises WrongUseError.
 
-    `env` is the Python environment to look at; `deep` asks its interpreter, too. `trial` is made around the questions.
+    `env` is the Python environment to look at, by default the active one, else the managed one; `deep` asks its interpreter, too. `trial` is made around the questions.
     """
     if root != "/" and not Path(root).is_dir():
         raise WrongUseError(f"--root: {root} is not a folder; give the mounted image or extracted tree")
@@ -94,6 +96,7 @@ def _collecting(
 def _chosen(root: str, env: str | None, *, deep: bool) -> dict[str, Any]:
     """The wishes as answers: they decide what the second pass asks, and stay in the snapshot."""
     answers: dict[str, Any] = {}
+    env = _managed() if env is None and root == "/" else env
     if env is not None:
         path = Path(env) if root != "/" else Path(env).absolute()
         there = Path(root, *path.parts[1:]) if path.is_absolute() else path
@@ -103,6 +106,16 @@ def _chosen(root: str, env: str | None, *, deep: bool) -> dict[str, Any]:
     if deep:
         answers[f"env:{SWITCH}"] = {"ok": True, "text": "1"}
     return answers
+
+
+def _managed() -> str | None:
+    """The environment that rocmdoctor made for the person, where none is active."""
+    if any(os.environ.get(name) for name in CHOOSERS):
+        return None
+    user = calling_user()
+    home = user.pw_dir if user is not None else os.environ.get("HOME", "")
+    path = Path(home, MANAGED)
+    return str(path) if home.startswith("/") and path.is_dir() else None
 
 
 def _now() -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocmdoctor.cli.options import KNOWN_ARCH, json_option
+from rocmdoctor.cli.options import KNOWN_ARCH, env_option, json_option
 
 if TYPE_CHECKING:
     from rocmdoctor.cli.verifying import Verified
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--arch", type=KNOWN_ARCH, help="The gfx target to compile for; default: the discrete GPUs that are here."
 )
+@env_option
 @click.option(
     "--content",
     type=click.Path(path_type=Path),
@@ -37,7 +38,13 @@ if TYPE_CHECKING:
 @click.option("--no-color", is_flag=True, help="Plain text; NO_COLOR does the same.")
 @json_option
 def command(
-    arch: str | None, content: tuple[Path, ...], patience: float, verbose: int, no_color: bool, as_json: bool
+    arch: str | None,
+    env: str | None,
+    content: tuple[Path, ...],
+    patience: float,
+    verbose: int,
+    no_color: bool,
+    as_json: bool,
 ) -> int:
     """Prove that what was installed works, and say what to do next.
 
@@ -49,12 +56,18 @@ def command(
     rocmdoctor verify --arch gfx90a    for an MI210, whether or not one is here
     """
     from rocmdoctor.cli.asking import patient
+    from rocmdoctor.cli.planned import env_here, person_here
+    from rocmdoctor.cli.taking import WrongUseError
     from rocmdoctor.cli.verifying import verify
     from rocmdoctor.reports.verify_text import next_steps
 
     stack, checks = _named(content)
-    with patient() as progress:
-        found = verify((arch,) if arch else (), checks, content, patience, progress)
+    looked_at = env or env_here(None, person_here())
+    try:
+        with patient() as progress:
+            found = verify((arch,) if arch else (), checks, content, patience, progress, looked_at)
+    except WrongUseError as error:
+        raise click.UsageError(str(error)) from error
     words = ["rocmdoctor install", stack, *(["--arch", arch] if arch else [])]
     steps = next_steps(found.state, found.outcome.diagnosis, " ".join(words))
     if not found.gfx:

@@ -46,14 +46,17 @@ def verify(
     content: tuple[Path, ...] = (),
     patience: float = 1.0,
     progress: Callable[[str], None] | None = None,
+    env: str | None = None,
 ) -> Verified:
     """Asks the machine as the user, compiles for these targets (none: those of its GPUs), and judges the checks.
+
+    `env` is the Python environment that is looked at, None for the active one.
 
     The variables that our own file exports are set, as in the next login. Raises OSError when nobody could ask.
     """
     judge = Judge(content, Wish())
     trial = _Compilation(tuple(gfx), patience)
-    taken = take("/", patience, progress, trial=trial)
+    taken = take("/", patience, progress, env, trial=trial)
     proof = [item for item in judge.checks if item.group == GROUP]
     chosen = {*checks, *(item.id for item in proof), *(name for item in proof for name in item.explained_by)}
     outcome = judge.judge(taken, chosen)

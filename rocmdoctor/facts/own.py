@@ -86,3 +86,21 @@ class Promised(Fact):
     def parse(cls, ev: Evidence) -> Promised:
         texts = [text for name in ("machine", "user") if name in ev for text in ev[name].files.values()]
         return cls(tuple(dict.fromkeys(line for text in texts for line in text.split())))
+
+
+@frozen
+class CacheFolder(Fact):
+    """Where the person wants what can be made again: XDG's variable, None where it is not set or nobody could ask."""
+
+    named: str | None
+
+    @classmethod
+    def queries(cls) -> Mapping[str, Query]:
+        return {"named": Env(("XDG_CACHE_HOME",))}
+
+    @classmethod
+    def parse(cls, ev: Evidence) -> CacheFolder:
+        said = ev["named"]
+        # XDG Base Directory Specification: a relative path is to be ignored.
+        fits = said.ok and re.fullmatch(r"(?!.*/\.\.(?:/|$))/[^\x00-\x1f]+", said.text)
+        return cls(said.text.rstrip("/") if fits else None)

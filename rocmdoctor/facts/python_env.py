@@ -15,6 +15,8 @@ from rocmdoctor.model import Env, Glob, Link, List, Query, Read, Stat
 CHOOSERS = ("ROCMDOCTOR_ENV", "VIRTUAL_ENV", "CONDA_PREFIX")
 VARIABLES = Env((*CHOOSERS, "HOME"))
 SYSTEM = "/usr"
+# Below the home folder: the environment that is meant where none is named and none is active.
+MANAGED = ".local/share/rocmdoctor/env"
 _SITE = "lib/python3*/site-packages"
 SYSTEM_SITES = (
     "/usr/local/lib/python3*/dist-packages",

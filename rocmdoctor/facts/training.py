@@ -283,6 +283,7 @@ class TrainingTable(Table):
     bnb_wanted_by: tuple[tuple[str, str, str], ...]
     flash: tuple[tuple[str, tuple[str, ...]], ...]
     flash_triton: str
+    looks_for_cuda: str
     deepspeed: tuple[Mapping[str, str], ...]
     not_made: Mapping[str, str]
 
@@ -299,6 +300,7 @@ class TrainingTable(Table):
                 (row["versions"], tuple(row["targets"])) for row in data["flash_attention"]["compiled"]
             ),
             flash_triton=data["flash_attention"]["triton"],
+            looks_for_cuda=data["torch"]["looks_for_cuda"],
             deepspeed=tuple(data["deepspeed"]["broken"]),
             not_made={row["id"]: row["reason"] for row in data["not_made"]},
         )

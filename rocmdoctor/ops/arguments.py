@@ -55,6 +55,15 @@ FINGERPRINT = Shape("a key fingerprint of 40 hexadecimal digits", r"[0-9A-F]{40}
 VARIABLE = Shape("the name of an environment variable", r"[A-Za-z_][A-Za-z0-9_]*")
 MODE = Shape("an octal mode such as '0644', not writable for everybody", r"0?[0-7][0-7][0145]")
 KERNEL_PARAMETER = Shape("one kernel parameter", r"[A-Za-z0-9_.]+(?:=[A-Za-z0-9_.,:+/=-]+)?")
+COMMIT = Shape("a commit of 40 hexadecimal digits", r"[0-9a-f]{40}")
+# Exact, and never an option of pip's: what is installed is pinned.
+REQUIREMENT = Shape(
+    "one exact requirement such as 'name==1.2.3'",
+    r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:\[[A-Za-z0-9._,-]+\])?==[A-Za-z0-9][A-Za-z0-9.+!_-]*",
+)
+PROJECT = Shape("the name of a Python project", r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+PYTHON = Shape("a Python such as '3.12', or nothing", r"(?:3\.[1-9][0-9]?)?")
+VERSION = Shape("a version", r"[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 
 Package = Annotated[str, PACKAGE]
 AbsolutePath = Annotated[str, ABSOLUTE]
@@ -67,3 +76,8 @@ Fingerprint = Annotated[str, FINGERPRINT]
 VariableName = Annotated[str, VARIABLE]
 Mode = Annotated[str, MODE]
 KernelParameter = Annotated[str, KERNEL_PARAMETER]
+Commit = Annotated[str, COMMIT]
+Requirement = Annotated[str, REQUIREMENT]
+Project = Annotated[str, PROJECT]
+PythonVersion = Annotated[str, PYTHON]
+Version = Annotated[str, VERSION]

@@ -13,7 +13,9 @@ from rocmdoctor.facts.access import Groups
 from rocmdoctor.facts.apt import Source
 from rocmdoctor.facts.base import UnknownError
 from rocmdoctor.facts.dpkg import Dpkg
-from rocmdoctor.model import NOT_ASKED, Answer, Query, Run, Stat
+from rocmdoctor.frozen import frozen
+from rocmdoctor.model import NOT_ASKED, Answer, Query, Run, Stat, Verdict
+from rocmdoctor.patching.values import Project
 
 T = TypeVar("T")
 
@@ -35,13 +37,25 @@ def block_question(path: str) -> Query:
     return Run(("sed", "-n", f"/^{BEGIN}$/,/^{END}$/p", path), limit=1 << 16)
 
 
+@frozen
+class Locked:
+    """The one file of a distribution that a lock allows. `needs` are the distributions that it does not work without."""
+
+    name: str
+    version: str
+    sha256: str
+    needs: tuple[str, ...] = ()
+
+
 class Ground:
     """What operations plan from. `person` is for whom; `claims` collects what was looked at.
 
     `wanted` are the releases that the same plan chooses, by recipe, and `keep` the vendors whose packages were asked to
     stay. Of the steps before this one, `leaving` collects the packages that they remove, `dropped` the repositories that
     they take out of apt, `cleared` the paths that they move away, and `mended` is whether they let dpkg and apt finish
-    what those had begun. `notes` are what the user should know besides.
+    what those had begun. `notes` are what the user should know besides. `projects` are those that there are patches for,
+    `verdicts` what the checks say, by id. `locked` are the files that a lock names, by distribution, and `folder` holds
+    them and the sources, where no server is to be asked.
     """
 
     def __init__(
@@ -58,6 +72,10 @@ class Ground:
         self.cleared: set[str] = set()
         self.mended = False
         self.notes: list[str] = []
+        self.projects: Mapping[str, Project] = {}
+        self.verdicts: Mapping[str, Verdict] = {}
+        self.locked: Mapping[str, Locked] = {}
+        self.folder = ""
         self._answers = answers
 
     def claim(self, name: str, value: str) -> None:

@@ -11,13 +11,18 @@ from rocmdoctor.ops.ground import Ground
 JOB_BYTES = 2 << 30
 
 
-def facts_of(ground: Ground, rocm: str | None) -> dict[str, str]:
+def facts_of(
+    ground: Ground, rocm: str | None, env: str = "", python: str | None = None, rocm_home: str | None = None
+) -> dict[str, str]:
     """Name to text; what cannot be told has no entry. `rocm` is the release that is planned, else the one that is here."""
     installs, hardware = ground.maybe(RocmInstalls), ground.maybe(Hardware)
     kernel, system, headers = ground.maybe(Kernel), ground.maybe(OsRelease), ground.maybe(CxxHeaders)
     found = {
         "gfx": ";".join(ground.gfx),
         "rocm": rocm or (installs.version if installs else None),
+        "rocm_home": rocm_home or (installs.active.root if installs and installs.active else None),
+        "env": env,
+        "python": python,
         "jobs": str(_jobs(hardware)) if hardware else None,
         "src": f"{ground.person.home}/.cache/rocmdoctor/src",
         "kernel": kernel.release if kernel else None,

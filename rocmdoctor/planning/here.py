@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 from packaging.version import Version
 
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.dkms import Dkms
 from rocmdoctor.facts.driver import AmdgpuModule
+from rocmdoctor.facts.host import HostTable, SystemGlibc
 from rocmdoctor.facts.ranges import DriverTable
 from rocmdoctor.facts.rocm import RocmInstalls
 from rocmdoctor.facts.system import Kernel
 from rocmdoctor.ops.vendors import DRIVER, ROCM
 from rocmdoctor.recipe import Release
 
+_NAMED = re.compile(r"0(?:\.\d+)?\+")
+# The C library, of which no recipe chooses a version.
+GLIBC = "glibc"
 _SOURCES = {"classic": "amd", "core": "amd", "distribution": "distro", "wheel": "pip"}
 
 
@@ -21,10 +27,21 @@ def version_here(component: str, known: Known) -> str | None:
     if component == ROCM:
         installs = known.maybe(RocmInstalls)
         return installs.version if installs else None
+    if component == GLIBC:
+        return _glibc(known)
     module = known.maybe(AmdgpuModule)
     if component != DRIVER or module is None or not module.version:
         return None
     return known.get(DriverTable).driver(module.version)
+
+
+def _glibc(known: Known) -> str | None:
+    """The C library's version, by its files or else by the distribution."""
+    found = known.maybe(SystemGlibc)
+    if found is None:
+        return None
+    version = found.version or known.get(HostTable).glibc.get(found.distribution)
+    return f"{version[0]}.{version[1]}" if version else None
 
 
 def failed_here(release: Release, known: Known) -> str | None:
@@ -58,5 +75,5 @@ def source_here(known: Known) -> str | None:
 
 
 def plain(version: str) -> bool:
-    """A version of its own; one with a + and a word names what is there already, or the kernel's."""
-    return "+" not in version
+    """A version of its own; `0+` and a word name what is there already, what the kernel has, or nothing at all."""
+    return _NAMED.match(version) is None

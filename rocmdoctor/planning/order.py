@@ -3,36 +3,75 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from rocmdoctor.recipe import Recipe, Stack, Step
+from rocmdoctor.actions import Request
+from rocmdoctor.planning.wish import component_of
+from rocmdoctor.recipe import Recipe, Recipes, Stack, Step
 
 
 class NoSuchTargetError(Exception):
     """A target that is neither a recipe nor a stack."""
 
 
-def wanted(
-    targets: tuple[str, ...], recipes: Mapping[str, Recipe], stacks: Mapping[str, Stack]
-) -> tuple[str, ...]:
-    """The recipes that targets mean, each once, in the order of their `after`. No target means the default stack.
+def wanted(request: Request, recipes: Mapping[str, Recipe], stacks: Mapping[str, Stack]) -> tuple[str, ...]:
+    """The recipes that a request means, each once, in the order of their `after`. No target means the default stack.
 
     Raises NoSuchTargetError with did-you-mean.
     """
     names: list[str] = []
-    for target in targets or _default(stacks):
+    for target in (*(request.targets or _default(stacks)), *request.more):
         if target in stacks:
             names += stacks[target].recipes
         elif target in recipes:
             names.append(target)
         else:
-            known = sorted({*recipes, *stacks})
-            near = difflib.get_close_matches(target, known, n=1, cutoff=0.5)
-            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
+            hint = _near(target, sorted({*recipes, *stacks}))
             raise NoSuchTargetError(f"no recipe and no stack is called '{target}', {hint}")
-    chosen = list(dict.fromkeys(names))
+    chosen = _brought(names, recipes)
+    for option, component in _narrowed(request):
+        if component not in chosen:
+            raise NoSuchTargetError(_no_part(option, component, chosen, recipes))
     return tuple(sort(chosen, {name: [a for a in recipes[name].after if a in chosen] for name in chosen}))
+
+
+def _near(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
+
+
+def _brought(names: Iterable[str], recipes: Mapping[str, Recipe]) -> list[str]:
+    """The names with the recipes that each brings."""
+    found: dict[str, None] = {}
+    left = list(names)
+    while left:
+        name = left.pop(0)
+        if name not in found:
+            found[name] = None
+            left += [other for other in recipes[name].brings if other in recipes]
+    return list(found)
+
+
+def _narrowed(request: Request) -> Iterator[tuple[str, str]]:
+    """The options that narrow a component, with the component."""
+    for pin in request.pins:
+        yield f"--pin '{pin}'", component_of(pin)
+    for name in request.from_source:
+        yield f"--from-source {name}", name
+
+
+def _no_part(option: str, component: str, chosen: list[str], recipes: Mapping[str, Recipe]) -> str:
+    if component in recipes:
+        return f"{option}: {component} is no part of this plan, --with {component} adds it"
+    parts = [name for name in chosen if recipes[name].releases]
+    return f"{option}: no part of this plan is called '{component}', {_near(component, parts)}"
+
+
+def held_by(request: Request, content: Recipes) -> tuple[str, ...]:
+    """What the stacks that are meant are held to."""
+    names = (*(request.targets or _default(content.stacks)), *request.more)
+    return tuple(pin for name in names if name in content.stacks for pin in content.stacks[name].pins)
 
 
 def _default(stacks: Mapping[str, Stack]) -> tuple[str, ...]:

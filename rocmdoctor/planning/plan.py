@@ -22,11 +22,12 @@ from rocmdoctor.planning.elsewhere import elsewhere
 from rocmdoctor.planning.facts import facts_of
 from rocmdoctor.planning.fits import misfit
 from rocmdoctor.planning.here import plain, source_here, version_here
-from rocmdoctor.planning.order import NoSuchTargetError, steps, wanted
+from rocmdoctor.planning.interpreter import PYTHON, folder, python_here
+from rocmdoctor.planning.order import NoSuchTargetError, held_by, steps, wanted
 from rocmdoctor.planning.refusal import Refusal, RefusedError
 from rocmdoctor.planning.targets import targets
 from rocmdoctor.planning.wish import ROCM, wishes
-from rocmdoctor.recipe import Recipe, Recipes, Step, UnknownNameError, names_of, substitute
+from rocmdoctor.recipe import Recipe, Recipes, Step, UnknownNameError, names_of, substitute, variable_of
 
 
 @frozen
@@ -67,6 +68,7 @@ class Outline:
 def outline(request: Request, book: Cookbook, ground: Ground, verdicts: Mapping[str, Verdict]) -> Outline:
     """The steps that this machine calls for. Raises RefusedError and NoSuchTargetError."""
     chosen = _chosen(request, book)
+    held = held_by(request, book.content)
     found = targets(request.arch, ground.known)
     ground = _at(ground, found.gfx, request)
     bound: list[Bound] = []
@@ -77,7 +79,7 @@ def outline(request: Request, book: Cookbook, ground: Ground, verdicts: Mapping[
         raise RefusedError(
             Refusal("misfit", f"nothing of it is for this machine: {whole}", "Choose another target.")
         )
-    taken = choose(meant, ground.known, ground.gfx, request)
+    taken = choose(meant, ground.known, ground.gfx, request, held)
     ground.wanted = {name: item.choice for name, item in taken.items()}
     for name, item in ground.wanted.items():
         ground.claim(f"release of {name}", f"{item.version} {item.source}".strip())
@@ -89,7 +91,7 @@ def outline(request: Request, book: Cookbook, ground: Ground, verdicts: Mapping[
 
 
 def _chosen(request: Request, book: Cookbook) -> list[Recipe]:
-    names = wanted(request.targets, book.content.recipes, book.content.stacks)
+    names = wanted(request, book.content.recipes, book.content.stacks)
     return [book.content.recipes[name] for name in names]
 
 
@@ -150,10 +152,12 @@ def _one_recipe(
 ) -> None:
     mine = taken.get(recipe.id)
     release = mine.release if mine else None
-    rocm = _rocm(taken, ground)
-    names = names_of(recipe, release, facts_of(ground, rocm), _given(request, mine, taken))
+    rocm, python = _rocm(taken, ground), _python(taken, request, ground)
+    facts = facts_of(ground, rocm, folder(request, ground.person.home), python, _root_of(taken, book))
+    given = {**_provided(taken), **_given(request, mine, taken)}
+    names = names_of(recipe, release, {**facts, **_versions(taken)}, given)
     for step in steps(recipe):
-        why = _elsewhere(step, mine) or _not_called_for(step, ground, verdicts, rocm)
+        why = _elsewhere(step, mine) or _not_called_for(step, ground, verdicts, rocm, python)
         if why is None:
             try:
                 bound.append(_bind(recipe, step, book.operations[step.uses], names))
@@ -182,6 +186,36 @@ def _rocm(taken: Mapping[str, Chosen], ground: Ground) -> str | None:
     return version if plain(version) else version_here(ROCM, ground.known) or version
 
 
+def _root_of(taken: Mapping[str, Chosen], book: Cookbook) -> str | None:
+    """The folder of the ROCm that is planned, as its recipe names it."""
+    recipe = book.content.recipes.get(ROCM)
+    if ROCM not in taken or recipe is None or not plain(taken[ROCM].release.version):
+        return None
+    found = {**recipe.vars, **taken[ROCM].release.vars}.get("root")
+    return found if isinstance(found, str) else None
+
+
+def _python(taken: Mapping[str, Chosen], request: Request, ground: Ground) -> str | None:
+    """The Python of the environment."""
+    return taken[PYTHON].release.version if PYTHON in taken else python_here(request, ground.known)
+
+
+def _versions(taken: Mapping[str, Chosen]) -> dict[str, str]:
+    """The versions of what is chosen, as recipes name them."""
+    return {
+        variable_of(name): item.release.version for name, item in taken.items() if plain(item.release.version)
+    }
+
+
+def _provided(taken: Mapping[str, Chosen]) -> dict[str, str]:
+    """The versions of what comes with what is chosen; they stand in for variables of these names."""
+    return {
+        variable_of(part): version
+        for item in taken.values()
+        for part, version in item.release.provides.items()
+    }
+
+
 def _elsewhere(step: Step, mine: Chosen | None) -> str | None:
     if not step.source or (mine is not None and mine.release.source in step.source):
         return None
@@ -200,9 +234,9 @@ def _bind(recipe: Recipe, step: Step, operation: Operation, names: Mapping[str, 
 
 
 def _not_called_for(
-    step: Step, ground: Ground, verdicts: Mapping[str, Verdict], rocm: str | None
+    step: Step, ground: Ground, verdicts: Mapping[str, Verdict], rocm: str | None, python: str | None
 ) -> str | None:
-    why = misfit(step.fits, ground.known, ground.gfx, rocm)
+    why = misfit(step.fits, ground.known, ground.gfx, rocm, python)
     if why:
         return why
     for name in (*step.cures, step.skip_if):

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from rocmdoctor.ops.registry import Operation
-from rocmdoctor.recipe.names import FACTS, BadNameError, UnknownNameError, names_of, substitute
+from rocmdoctor.recipe.names import FACTS, BadNameError, UnknownNameError, names_of, substitute, variable_of
 from rocmdoctor.recipe.together import together
 from rocmdoctor.recipe.values import (
     BadRecipeError,
     Exemption,
+    Extra,
     Fits,
     Place,
     Problem,
@@ -29,6 +30,7 @@ __all__ = [
     "BadNameError",
     "BadRecipeError",
     "Exemption",
+    "Extra",
     "Fits",
     "Place",
     "Problem",
@@ -44,6 +46,7 @@ __all__ = [
     "names_of",
     "substitute",
     "together",
+    "variable_of",
 ]
 
 

@@ -12,6 +12,7 @@ from rocmdoctor.recipe.shape import shaped
 from rocmdoctor.recipe.values import (
     BadRecipeError,
     Exemption,
+    Extra,
     Fits,
     Place,
     Problem,
@@ -42,6 +43,9 @@ def recipe(text: str, file: str, known: meaning.Known) -> Recipe:
         verify=tuple(model.verify),
         fits=_fits(model.fits),
         after=tuple(model.after),
+        brings=tuple(model.brings),
+        serves=model.serves,
+        instead=model.instead.strip(),
         path=file,
         places=_places(page),
     )
@@ -60,6 +64,7 @@ def stack(text: str, file: str) -> Stack:
         about=model.about.strip(),
         recipes=tuple(model.recipes),
         default=model.default,
+        pins=tuple(model.pins),
         path=file,
         places=_places(page),
     )
@@ -99,7 +104,13 @@ def _release(model: ReleaseModel) -> Release:
         but=tuple(Exemption(item.why, _fits(item)) for item in model.but),
         why=model.why,
         untrusted=model.untrusted,
+        pinned=model.pinned,
         verify=None if model.verify is None else tuple(model.verify),
+        bounds=dict(model.bounds),
+        provides=dict(model.provides),
+        alike=dict(model.alike),
+        beside={name: tuple(sources) for name, sources in model.beside.items()},
+        also=tuple(Extra(dict(item.needs), _fits(item)) for item in model.also),
     )
 
 

@@ -13,7 +13,7 @@ from rocmdoctor.ops.registry import Operation
 from rocmdoctor.ops.traits import TRAITS
 from rocmdoctor.recipe.arguments import Taking, found
 from rocmdoctor.recipe.graph import circles
-from rocmdoctor.recipe.names import FACTS, OF_RELEASE, BadNameError, alone, texts, used
+from rocmdoctor.recipe.names import FACTS, OF_RELEASE, BadNameError, alone, texts, used, variable_of
 from rocmdoctor.recipe.page import Page, Path, dotted
 from rocmdoctor.recipe.shape import entries, mapping, mappings, near
 from rocmdoctor.recipe.values import Problem
@@ -141,17 +141,29 @@ def _variables(page: Page, data: Mapping[str, Any]) -> Iterator[Problem]:
     """Every `${name}` is known where it stands: facts, what releases say, and variables above."""
     releases = dict(mappings(data.get("releases")))
     lists = {name for name, value in _all_vars(data) if isinstance(value, list)}
-    of_all = [{n for n in OF_RELEASE if r.get(n)} | set(mapping(r.get("vars"))) for r in releases.values()]
+    of_all = [
+        {n for n in OF_RELEASE if r.get(n)} | set(mapping(r.get("vars"))) | _needed(r)
+        for r in releases.values()
+    ]
     always = set.intersection(*of_all) if of_all else set()
     partly = set().union(*of_all) - always
     for number, release in releases.items():
-        names = {*FACTS, *(n for n in OF_RELEASE if release.get(n))}
+        names = {*FACTS, *(n for n in OF_RELEASE if release.get(n)), *_needed(release)}
         yield from _of_mapping(page, mapping(release.get("vars")), ("releases", number, "vars"), names, lists)
     names = {*FACTS, *always}
     yield from _of_mapping(page, mapping(data.get("vars")), ("vars",), names, lists, partly)
+    sources = [str(release.get("source", "")) for release in releases.values()]
     for number, step in mappings(data.get("steps")):
+        meant = {source for _, source in entries(step.get("source"))}
+        its = [said for said, source in zip(of_all, sources, strict=True) if source in meant]
+        here = names | set.intersection(*its) if its else names
         for path, text in texts(step.get("with")):
-            yield from _of_text(page, text, ("steps", number, "with", *path), names, partly)
+            yield from _of_text(page, text, ("steps", number, "with", *path), here, partly - here)
+
+
+def _needed(release: Mapping[str, Any]) -> set[str]:
+    """The names of the components that a release needs: each is the version that is chosen."""
+    return {variable_of(str(name)) for name in mapping(release.get("needs"))}
 
 
 def _of_mapping(
@@ -204,8 +216,9 @@ def _fits(data: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
     for key in ("releases", "steps"):
         for number, item in mappings(data.get(key)):
             yield (key, number, "fits"), mapping(item.get("fits"))
-            for place, exempt in mappings(item.get("but")):
-                yield (key, number, "but", place), exempt
+            for word in ("but", "also"):
+                for place, more in mappings(item.get(word)):
+                    yield (key, number, word, place), more
 
 
 def _unknown_checks(page: Page, data: Mapping[str, Any], checks: Collection[str] | None) -> Iterator[Problem]:

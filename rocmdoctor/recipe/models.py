@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
+from packaging.requirements import InvalidRequirement
+from packaging.requirements import Requirement as Wanted
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import (
@@ -67,6 +69,15 @@ def _is_version(text: str) -> bool:
     return len(text) < _LONG
 
 
+def _is_requirement(text: str) -> bool:
+    try:
+        found = Wanted(text[:_LONG])
+    except InvalidRequirement:
+        return False
+    plain = not (found.extras or found.marker or found.url)
+    return plain and bool(str(found.specifier)) and len(text) < _LONG
+
+
 def _truth(value: object) -> object:
     plain = isinstance(value, Scalar) and value.plain
     return {"true": True, "false": False}.get(str(value), value) if plain else value
@@ -95,6 +106,7 @@ Sha256 = Annotated[str, _after(SHA256.fits, SHA256.wanted), _schema(SHA256)]
 Url = Annotated[str, _after(URL.fits, URL.wanted), _schema(URL)]
 Line = Annotated[str, _after(LINE.fits, LINE.wanted), _schema(LINE)]
 Specifier = Annotated[str, _after(_is_specifier, "a set of versions such as '>=6.1,<7'")]
+Requirement = Annotated[str, _after(_is_requirement, "a requirement such as 'torch==2.3.*'")]
 ReleaseNumber = Annotated[str, _after(_is_version, "a version such as '6.4.1'")]
 Truth = Annotated[bool, BeforeValidator(_truth)]
 One = Annotated[Literal[1], BeforeValidator(_one)]
@@ -140,6 +152,14 @@ class ExemptionModel(FitsModel):
     why: Line = Field(description="Why it is not for them; it is said as it stands here.")
 
 
+class ExtraModel(FitsModel):
+    """What a version needs besides on some machines; every key that stands here must hold."""
+
+    needs: dict[Id, Specifier] = Field(
+        min_length=1, description="Other components and the versions of them that it works with there."
+    )
+
+
 class ReleaseModel(_Model):
     """One version. The first that fits is taken, so the newest stands first."""
 
@@ -155,6 +175,21 @@ class ReleaseModel(_Model):
     prefers: dict[Id, Specifier] = Field(
         default={}, description="Versions of other components that are taken first where several would do."
     )
+    bounds: dict[Id, Specifier] = Field(
+        default={},
+        description="Other components that may be left out, and the versions that it works with where they are not.",
+    )
+    provides: dict[Id, ReleaseNumber] = Field(
+        default={}, description="Components that come with it and have no recipe, with their versions."
+    )
+    alike: dict[Id, Id] = Field(
+        default={},
+        description="Pairs of components whose versions must be of one series, which are their first two numbers.",
+    )
+    beside: dict[Id, list[Id]] = Field(
+        default={}, description="Sources of other components that it goes with; without one, any."
+    )
+    also: list[ExtraModel] = Field(default=[], description="More needs on some machines.")
     fits: FitsModel = Field(default=FitsModel(), description="The machines that this version is for.")
     but: list[ExemptionModel] = Field(
         default=[], description="Machines that it is not for though they fit, each with `why`."
@@ -166,6 +201,9 @@ class ReleaseModel(_Model):
     untrusted: str = Field(
         default="",
         description="Why its packages cannot be trusted as they are: it is taken only with `--rocm` and `--trust-key`.",
+    )
+    pinned: str = Field(
+        default="", description="Why it is taken only where `--pin` or a stack names its version."
     )
     verify: list[CheckId] | None = Field(
         default=None, description="Checks that must be ok afterwards, in place of the recipe's."
@@ -217,6 +255,14 @@ class RecipeModel(_Model):
         description="The machines that the recipe is for; elsewhere the plan is refused with the reason.",
     )
     after: list[Id] = Field(default=[], description="Recipes that come before when both are in a plan.")
+    brings: list[Id] = Field(default=[], description="Recipes that are planned whenever this one is.")
+    serves: Truth = Field(
+        default=False,
+        description="`true` where its version is chosen after all others, by what they need.",
+    )
+    instead: str = Field(
+        default="", description="What to do where none of its versions is for a machine; a refusal says it."
+    )
     releases: list[ReleaseModel] = Field(default=[], description="The versions that there are, newest first.")
     vars: dict[VariableName, WordsValue] = Field(
         default={},
@@ -237,6 +283,9 @@ class StackModel(_Model):
     title: Line = Field(description="What is there afterwards, in one line.")
     about: str = Field(default="", description="What else a reader wants to know.")
     recipes: list[Id] = Field(min_length=1, description="The recipes, by id.")
+    pins: list[Requirement] = Field(
+        default=[], description="Versions that the stack is held to, such as `torch==2.3.*`."
+    )
     default: Truth = Field(
         default=False, description="`true` for the stack that is meant when nothing is named."
     )

@@ -13,6 +13,8 @@ from rocmdoctor.recipe.values import Recipe, Release, Words
 FACTS: Mapping[str, str] = {
     "gfx": "the targets that code is compiled for, such as `gfx90a`; several are joined by `;`",
     "rocm": "the version of ROCm, such as `6.4.1`",
+    "rocm_home": "the folder of the ROCm that is planned or here, such as `/opt/rocm`",
+    "env": "the folder of the Python environment",
     "python": "the version of the environment's Python, such as `3.12`",
     "jobs": "how many compilers may run at once on this machine",
     "src": "the folder that sources are put in",
@@ -23,7 +25,7 @@ FACTS: Mapping[str, str] = {
     "codename": "the code name of the distribution's release, such as `trixie`",
     "system": "the distribution and its release as paths of repositories name them, such as `ubuntu2404`",
 }
-# A release says these of itself.
+# A release says these of itself. What it needs are names too: each is the version that is chosen, `-` written as `_`.
 OF_RELEASE = ("version", "source", "url", "sha256", "commit")
 
 NOTHING: Mapping[str, Words] = {}
@@ -39,6 +41,11 @@ class BadNameError(Exception):
 
 class UnknownNameError(BadNameError):
     """A name that nothing says; its text is the name."""
+
+
+def variable_of(component: str) -> str:
+    """The name of a component's version in recipes."""
+    return component.replace("-", "_")
 
 
 def used(text: str) -> Iterator[str]:

@@ -22,11 +22,11 @@ def recipe_schema(operations: Mapping[str, Operation]) -> dict[str, Any]:
         "oneOf": [{"const": name, "description": item.says} for name, item in operations.items()],
     }
     step["allOf"] = [_of(item) for item in operations.values()]
-    fits, but = (made["$defs"][name]["properties"] for name in ("FitsModel", "ExemptionModel"))
+    kinds_of = ("FitsModel", "ExemptionModel", "ExtraModel")
     traits = [
         {"const": name, "description": f"This machine has {trait.says}."} for name, trait in TRAITS.items()
     ]
-    for limits in (fits, but):
+    for limits in (made["$defs"][name]["properties"] for name in kinds_of):
         limits["has"]["items"] = limits["lacks"]["items"] = {"oneOf": traits}
     return made
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rocmdoctor.recipe.arguments import found
-from rocmdoctor.recipe.models import ExemptionModel, FitsModel, ReleaseModel, StepModel
+from rocmdoctor.recipe.models import ExemptionModel, ExtraModel, FitsModel, ReleaseModel, StepModel
 from rocmdoctor.recipe.page import Page, Path
 from rocmdoctor.recipe.values import Problem
 
@@ -68,6 +68,8 @@ def _model(model: type[BaseModel], path: Path) -> type[BaseModel]:
         return FitsModel
     if path[-2:-1] == ("but",):
         return ExemptionModel
+    if path[-2:-1] == ("also",):
+        return ExtraModel
     parts: dict[object, type[BaseModel]] = {"steps": StepModel, "releases": ReleaseModel}
     return parts.get(path[0], model) if path else model
 

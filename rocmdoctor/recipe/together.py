@@ -8,6 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from rocmdoctor.recipe.graph import circles
 from rocmdoctor.recipe.values import BadRecipeError, Place, Problem, Recipe, Recipes, Stack
 
+# Parts of a system whose version can be needed, and never chosen.
+SYSTEM_PARTS = ("glibc",)
+
 
 def together(items: Iterable[Recipe | Stack]) -> Recipes:
     """All of them by id. Raises BadRecipeError."""
@@ -47,10 +50,29 @@ def _unknown(made: Recipes) -> Iterator[Problem]:
         for number, name in enumerate(recipe.after, 1):
             if name not in made.recipes:
                 yield problem(recipe, f"after.{number}", _no_recipe(name, made.recipes))
+        for number, name in enumerate(recipe.brings, 1):
+            if name not in made.recipes:
+                yield problem(recipe, f"brings.{number}", _no_recipe(name, made.recipes))
+    yield from _unknown_components(made.recipes)
     for stack in made.stacks.values():
         for number, name in enumerate(stack.recipes, 1):
             if name not in made.recipes:
                 yield problem(stack, f"recipes.{number}", _no_recipe(name, made.recipes))
+
+
+def _unknown_components(recipes: Mapping[str, Recipe]) -> Iterator[Problem]:
+    """What a release names beside itself is a recipe, comes with another release, or is a part of every system."""
+    known = {*recipes, *SYSTEM_PARTS}
+    known |= {name for r in recipes.values() for release in r.releases for name in release.provides}
+    for recipe in recipes.values():
+        for number, release in enumerate(recipe.releases, 1):
+            for key in ("needs", "bounds", "prefers", "alike", "beside"):
+                for name in getattr(release, key):
+                    if name not in known:
+                        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+                        hint = f", did you mean '{near[0]}'?" if near else ""
+                        said = f"nothing is called '{name}' whose version could be chosen{hint}"
+                        yield problem(recipe, f"releases.{number}.{key}.{name}", said)
 
 
 def _no_recipe(name: str, ids: Collection[str]) -> str:

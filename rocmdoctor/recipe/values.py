@@ -84,11 +84,22 @@ class Exemption:
 
 
 @frozen
+class Extra:
+    """What a release needs besides on the machines that are named."""
+
+    needs: Mapping[str, str]
+    fits: Fits = Fits()
+
+
+@frozen
 class Release:
     """One version of what a recipe installs. `source`: where it comes from.
 
-    `needs`: component to specifier set; `prefers` as well, where several would do. `but`: machines that it is not for.
-    `why`: why it is taken before those that stand behind it. `untrusted`: why it is taken only when it is asked for, with
+    `needs`: component to specifier set; `prefers` as well, where several would do. `also`: needs on some machines.
+    `bounds`: needs of what may be left out. `provides`: components that come with it, to their versions. `alike`: component to another one whose version must be of
+    the same series. `beside`: component to the sources that it may come from. `but`: machines that it is not for.
+    `why`: why it is taken before those that stand behind it. `pinned`: why it is taken only where a pin or a stack names it.
+    `untrusted`: why it is taken only when it is asked for, with
     a key. `verify`: checks in place of the recipe's.
     """
 
@@ -104,7 +115,13 @@ class Release:
     but: tuple[Exemption, ...] = ()
     why: str = ""
     untrusted: str = ""
+    pinned: str = ""
     verify: tuple[str, ...] | None = None
+    bounds: Mapping[str, str] = field(default_factory=dict)
+    provides: Mapping[str, str] = field(default_factory=dict)
+    alike: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    also: tuple[Extra, ...] = ()
 
 
 @frozen
@@ -131,7 +148,8 @@ class Recipe:
     """How one component gets onto a machine. `releases` keeps the order of the file: the first that fits is taken.
 
     `after`: recipes that come before this one when both are in a plan. `verify`: ids of checks. `places`: where each key
-    stands in the file, by its path.
+    stand in the file, by its path. `brings`: recipes that are planned with it. `serves`: its release is chosen last, for what
+    the others need. `instead`: what to do where none of its releases is for a machine.
     """
 
     id: str
@@ -145,17 +163,21 @@ class Recipe:
     after: tuple[str, ...] = ()
     path: str = ""
     places: Mapping[str, Place] = field(default_factory=dict)
+    brings: tuple[str, ...] = ()
+    serves: bool = False
+    instead: str = ""
 
 
 @frozen
 class Stack:
-    """Recipes under one name. `default`: the one that is meant when nothing is named."""
+    """Recipes under one name. `default`: the one that is meant when nothing is named. `pins`: requirements that narrow them."""
 
     id: str
     title: str
     about: str = ""
     recipes: tuple[str, ...] = ()
     default: bool = False
+    pins: tuple[str, ...] = ()
     path: str = ""
     places: Mapping[str, Place] = field(default_factory=dict)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rocmdoctor.ops.registry import Operation
 from rocmdoctor.ops.traits import TRAITS
-from rocmdoctor.recipe import Exemption, Fits, Recipe, Release, Stack, Step, Words
+from rocmdoctor.recipe import Exemption, Extra, Fits, Recipe, Release, Stack, Step, Words
 
 
 def recipe_page(recipe: Recipe, operations: Mapping[str, Operation], width: int = 100) -> str:
@@ -17,6 +17,7 @@ def recipe_page(recipe: Recipe, operations: Mapping[str, Operation], width: int 
     lines = [f"{recipe.id}: {recipe.title}", *_about(recipe.about, width), ""]
     lines += _labelled("for", limits(recipe.fits))
     lines += _labelled("after", ", ".join(recipe.after))
+    lines += _labelled("brings", ", ".join(recipe.brings))
     lines += _labelled("file", recipe.path)
     if recipe.releases:
         lines += ["", "Releases, the first that is for a machine is taken:"]
@@ -37,6 +38,7 @@ def stack_page(stack: Stack, recipes: Mapping[str, Recipe], width: int = 100) ->
     note = " (meant when nothing is named)" if stack.default else ""
     lines = [f"{stack.id}: {stack.title}{note}", *_about(stack.about, width), ""]
     lines += _labelled("file", stack.path)
+    lines += _labelled("held to", ", ".join(stack.pins))
     lines += ["", "Recipes:", *(f"  {name}: {recipes[name].title}" for name in stack.recipes)]
     return "\n".join(lines) + "\n"
 
@@ -78,15 +80,25 @@ def _exempt(item: Exemption) -> str:
     return f"{said}: {item.why}" if said else f"any machine: {item.why}"
 
 
+def _said(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {said}" for name, said in versions.items())
+
+
 def _release(release: Release) -> Iterator[str]:
     yield f"  {release.version}{f' ({release.source})' if release.source else ''}"
     for label, text in (
         ("for", limits(release.fits)),
-        ("needs", ", ".join(f"{name} {said}" for name, said in release.needs.items())),
-        ("prefers", ", ".join(f"{name} {said}" for name, said in release.prefers.items())),
+        ("needs", _said(release.needs)),
+        *((f"needs on {limits(item.fits)}", _said(item.needs)) for item in release.also),
+        ("where it is there", _said(release.bounds)),
+        ("comes with", _said(release.provides)),
+        ("of one series", ", ".join(f"{one} and {other}" for one, other in release.alike.items())),
+        ("goes with", ", ".join(f"{name} from {' or '.join(s)}" for name, s in release.beside.items())),
+        ("prefers", _said(release.prefers)),
         *(("not for", _exempt(item)) for item in release.but),
         ("first because", release.why),
         ("only with --rocm and --trust-key", release.untrusted),
+        ("only with --pin", release.pinned),
         ("from", release.url),
         ("sha256", release.sha256),
         ("commit", release.commit),
@@ -129,6 +141,8 @@ def recipe_data(recipe: Recipe) -> dict[str, Any]:
         "about": recipe.about,
         "fits": _plain(recipe.fits),
         "after": list(recipe.after),
+        "brings": list(recipe.brings),
+        "serves": recipe.serves,
         "releases": [_plain(release) for release in recipe.releases],
         "vars": _plain(recipe.vars),
         "steps": [_plain(step) for step in recipe.steps],
@@ -145,12 +159,13 @@ def stack_data(stack: Stack) -> dict[str, Any]:
         "about": stack.about,
         "default": stack.default,
         "recipes": list(stack.recipes),
+        "pins": list(stack.pins),
         "path": stack.path,
     }
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Exemption | Fits | Release | Step):
+    if isinstance(value, Exemption | Extra | Fits | Release | Step):
         return {name.rstrip("_"): _plain(item) for name, item in vars(value).items()}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}

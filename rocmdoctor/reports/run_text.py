@@ -22,8 +22,9 @@ def done_text(
     unknown: Iterable[tuple[str, str]],
     then: Iterable[str],
     run: str,
+    more: Iterable[str] = (),
 ) -> str:
-    """All steps are done."""
+    """All steps are done. `more` are lines that say what else there is now."""
     lines = [
         "",
         f"Done: {steps} step{'' if steps == 1 else 's'}; {_VERIFIED[verified].format(gfx=', '.join(plan.gfx))}.",
@@ -31,6 +32,7 @@ def done_text(
     lines += [f"✗ {name}: {why}" for name, why in wrong]
     lines += [f"? {name}: {why}" for name, why in unknown]
     lines += [f"→ {what}" for what in then]
+    lines += more
     lines += [f"To take it back: rocmdoctor undo {run}", "Next: rocmdoctor check"]
     return "\n".join(lines)
 

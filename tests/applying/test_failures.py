@@ -40,6 +40,14 @@ PRINTED = {
     "curl: (60) SSL certificate problem: certificate is not yet valid": "not valid yet by this machine's clock",
     "curl: (60) SSL certificate problem: self-signed certificate": "the server's certificate is not trusted",
     "c++: fatal error: Killed signal terminated program cc1plus": "the memory did not suffice",
+    "clang++: error: unable to execute command: Killed": "a compiler was killed, as the kernel does when memory runs out",
+    "ops.hip:4:10: fatal error: 'hipblas/hipblas.h' file not found": "refuses ops.hip, line 4: 'hipblas/hipblas.h' file",
+    "csrc/a.cpp:12: error: expected ';'": "refuses csrc/a.cpp, line 12: expected ';'",
+    "ERROR: No matching distribution found for torch==2.9.1+rocm6.4": "has no torch==2.9.1+rocm6.4 for this Python",
+    "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have updated": "is not the one that is",
+    "ModuleNotFoundError: No module named 'setuptools'": "needs the Python module setuptools",
+    "fatal: unable to access 'https://github.com/a/b/': Could not connect to server": "https://github.com/a/b/ is not reached",
+    "fatal: remote error: upload-pack: not our ref 0123": "the repository has no 0123",
 }  # fmt: skip
 
 

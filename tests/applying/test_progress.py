@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rocmdoctor.applying.counting import counted
 from rocmdoctor.applying.events import Event
 from rocmdoctor.applying.progress import Progress, duration, shorten
 
@@ -68,6 +69,34 @@ def test_control_characters_never_reach_the_terminal() -> None:
     watch = Watch(terminal=True)
     said = watch.see("line", "\x1b]0;evil\x07\x1b[2Jred\r\n\x9b31m")
     assert said == "\r\x1b[K[2/9] install hipcc  0 s  red31m"
+
+
+def test_the_count_of_a_build_stays_in_sight() -> None:
+    watch = Watch(terminal=True)
+    watch.see("begin", "")
+    assert "3 of 340  [3/340] Building HIP object a.o" in watch.see(
+        "line", "[3/340] Building HIP object a.o", at=1
+    )
+    assert "3 of 340  a.cu:7:1: warning: unused" in watch.see("line", "a.cu:7:1: warning: unused", at=2)
+    watch.see("done", "", at=3)
+    watch.see("begin", "", at=4)
+    assert "of 340" not in watch.see("line", "Collecting ninja", at=5)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("[12/340] Building CXX object", "12 of 340"),
+        ("  [  7%] Building", "7 %"),
+        ("[341/340] x", ""),
+        ("[0/2] Re-checking", ""),
+        ("[100%] Built target x", "100 %"),
+        ("note [1/2]", ""),
+        ("[notice] a new release", ""),
+    ],
+)
+def test_counts(line: str, says: str) -> None:
+    assert counted(line) == says
 
 
 def test_a_wait_is_said_once_in_a_while() -> None:

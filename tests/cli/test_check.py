@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from rocmdoctor.cli import taking
 from rocmdoctor.cli.main import run
 from tests.conftest import CHECKOUT
 from tests.machines.healthy import HEALTHY, machine
@@ -181,3 +182,35 @@ def test_options_that_do_not_go_together(
     assert run(["check", "--snapshot", str(save("m", machine("no-gpu"))), *words]) == 2
     printed = capsys.readouterr()
     assert message in printed.err + printed.out
+
+
+@pytest.mark.parametrize(
+    ("variables", "there", "named", "looked_at"),
+    [
+        ({}, True, None, "HOME/.local/share/rocmdoctor/env"),
+        ({}, False, None, None),
+        ({"VIRTUAL_ENV": "/srv/active"}, True, None, None),
+        ({"CONDA_PREFIX": "/srv/conda"}, True, None, None),
+        ({}, True, "HOME/own", "HOME/own"),
+    ],
+)
+def test_the_environment_that_is_looked_at(
+    variables: dict[str, str],
+    there: bool,
+    named: str | None,
+    looked_at: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The named one, the active one, which the facts find by its variable, else the one that rocmdoctor made."""
+    for name in ("ROCMDOCTOR_ENV", "VIRTUAL_ENV", "CONDA_PREFIX", "SUDO_UID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"HOME": str(tmp_path), **variables}.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "own").mkdir()
+    if there:
+        (tmp_path / ".local/share/rocmdoctor/env").mkdir(parents=True)
+    env = named.replace("HOME", str(tmp_path)) if named else None
+    found = taking._chosen("/", env, deep=False).get("env:ROCMDOCTOR_ENV", {}).get("text")
+    assert found == (looked_at.replace("HOME", str(tmp_path)) if looked_at else None)
+    assert taking._chosen(str(tmp_path), None, deep=False) == {}

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from rocmdoctor.actions import Request
-from rocmdoctor.cli.install_options import Wanted, options_of, planning_options
+from rocmdoctor.cli.install_options import Wanted, complete_recipe, options_of, planning_options
 from rocmdoctor.cli.installing import command_of
 
 FPR = "CA8BB4727A47B4D09B4EE8969386B48A1A693C5C"
@@ -30,16 +30,20 @@ def _asked(*words: str) -> tuple[Wanted | None, str]:
 def test_all_of_it_arrives() -> None:
     words = (
         "--arch gfx90a --rocm 6.* --rocm-source amd --driver dkms --keep nvidia --mirror http://127.0.0.1:8080/ "
-        f"--trust-key {FPR.lower()} --no-root"
+        f"--trust-key {FPR.lower()} --no-root --pin torch==2.9.* --pin deepspeed<0.19 --with axolotl --with base "
+        "--from-source bitsandbytes --python 3.12 --env /srv/env/"
     ).split()
     wanted, _ = _asked(*words)
     assert wanted is not None
     assert wanted.asked == Request(
-        (), "gfx90a", "amd", True, "6.*", "dkms", ("nvidia",), "http://127.0.0.1:8080", FPR
-    )
+        (), "gfx90a", "amd", True, "6.*", "dkms", ("nvidia",), "http://127.0.0.1:8080", FPR,
+        ("torch==2.9.*", "deepspeed<0.19"), ("axolotl", "base"), ("bitsandbytes",), "3.12", "/srv/env",
+    )  # fmt: skip
     assert options_of(wanted.asked) == (
         "--arch", "gfx90a", "--rocm", "6.*", "--rocm-source", "amd", "--driver", "dkms", "--keep", "nvidia",
-        "--mirror", "http://127.0.0.1:8080", "--trust-key", FPR, "--no-root",
+        "--mirror", "http://127.0.0.1:8080", "--trust-key", FPR, "--pin", "torch==2.9.*", "--pin", "deepspeed<0.19",
+        "--with", "axolotl", "--with", "base", "--from-source", "bitsandbytes", "--python", "3.12", "--env", "/srv/env",
+        "--no-root",
     )  # fmt: skip
 
 
@@ -70,6 +74,11 @@ def test_a_fingerprint_is_taken_as_gpg_shows_it(spaced: str) -> None:
         (("--driver", "dksm"), "'dksm' is not one of 'auto', 'dkms', 'kernel'"),
         (("--mirror", "http://mirror.example"), "'http://mirror.example' is not an https:// or file:// address"),
         (("--mirror", "https://ann:pw@mirror.example"), "without a name and a password in it"),
+        (("--pin", "torch"), "'torch' names no versions of a component; write torch==2.9.* or 'torch>=2.8,<2.10'"),
+        (("--pin", "torch=2.9"), "'torch=2.9' names no versions of a component"),
+        (("--pin", "torch[x]==2.9"), "'torch[x]==2.9' names no versions of a component"),
+        (("--python", "newest"), "'newest' says no versions"),
+        (("--env", "/"), "'/' is no folder that anything could be in"),
         (("--trust-key", "1A693C5C"), "'1A693C5C' is not a key fingerprint of 40 hexadecimal digits; shorter ids"),
     ],
 )  # fmt: skip
@@ -77,3 +86,9 @@ def test_what_is_refused(words: tuple[str, ...], says: str) -> None:
     wanted, said = _asked(*words)
     assert wanted is None
     assert says in " ".join(said.split())
+
+
+def test_recipes_are_completed() -> None:
+    context = click.Context(click.Command("plan"))
+    option = click.Option(["--with"])
+    assert complete_recipe(context, option, "axo") == ["axolotl", "axolotl-2024"]

@@ -168,4 +168,76 @@ def test_targets_are_completed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit):
         run([])
-    assert capsys.readouterr().out == "plain,base\nplain,build-tools\n"
+    assert capsys.readouterr().out == "plain,base\nplain,bitsandbytes\nplain,build-tools\n"
+
+
+def test_a_lock_is_written_and_planned_from(
+    box: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = tmp_path / "rocmdoctor.lock"
+    code, _, _ = _said(
+        capsys, "plan", "torch", "--snapshot", str(box), "--pin", "torch==2.13.*", "--lock", str(lock)
+    )
+    assert code == 0
+    assert json.loads(lock.read_text(encoding="utf-8"))["components"]["torch"]["version"].startswith("2.13.0")
+    code, out, _ = _said(capsys, "plan", "--snapshot", str(box), "--locked", str(lock), "--json")
+    assert code == 0
+    assert json.loads(out)["data"]["choice"]["torch"]["version"].startswith("2.13.0")
+
+
+# It has the digest of something else.
+_WITHOUT = json.dumps(
+    {
+        "schema": 1,
+        "gfx": ["gfx90a"],
+        "targets": ["torch"],
+        "components": {},
+        "distributions": [],
+        "sources": [],
+        "patches": [],
+        "wheels": [{"name": "six", "version": "1", "url": "https://x.example/six.whl", "sha256": "0" * 64}],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("argv", "text", "code", "says"),
+    [
+        (
+            ("torch", "--locked"),
+            None,
+            2,
+            "--locked: LOCK names targets and versions already; leave yours out",
+        ),
+        (("--locked",), "{", 2, "LOCK: found no JSON"),
+        (("--locked",), "", 2, "--locked: LOCK cannot be read: No such file or directory"),
+        (
+            ("--locked",),
+            _WITHOUT,
+            3,
+            "torch.wheels: the lock has no sha256 of torch==2.14.1+rocm7.14, torchvision==0.29.1+rocm7.14",
+        ),
+        (
+            ("--mirror-folder", "/srv/parts", "torch", "--lock"),
+            "{}",
+            2,
+            "--mirror-folder holds what a lock names: give the lock with --locked",
+        ),
+    ],
+)
+def test_a_lock_that_cannot_be_followed(
+    argv: tuple[str, ...],
+    text: str | None,
+    code: int,
+    says: str,
+    box: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lock = tmp_path / "rocmdoctor.lock"
+    if text is None:
+        assert _said(capsys, "plan", "torch", "--snapshot", str(box), "--lock", str(lock))[0] == 0
+    elif text:
+        lock.write_text(text, encoding="utf-8")
+    found, _, err = _said(capsys, "plan", "--snapshot", str(box), *argv, str(lock))
+    assert (found, says in " ".join(err.replace(str(lock), "LOCK").split())) == (code, True), err

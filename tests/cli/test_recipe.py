@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rocmdoctor.cli.main import run
+from tests.machines.families import family
 
 GOOD = "schema: 1\nid: {}\ntitle: A thing\nafter: [{}]\nsteps:\n  - {{id: one, uses: apt.install, with: {{packages: [hello]}}}}\n"
 
@@ -140,7 +141,7 @@ def test_a_stack_is_shown(own: Path, capsys: pytest.CaptureFixture[str]) -> None
     shown = capsys.readouterr().out
     assert shown.startswith("ours: All of it\n")
     assert "  mine: A thing\n" in shown
-    assert said(["recipe", "show", "base"], 0, capsys)["data"]["stack"]["default"] is True
+    assert said(["recipe", "show", "base"], 0, capsys)["data"]["stack"]["default"] is False
 
 
 def test_a_recipe_that_is_none(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,15 +157,26 @@ def test_recipes_and_stacks_are_listed(own: Path, capsys: pytest.CaptureFixture[
     assert rows["mine"] == {
         "id": "mine", "title": "A thing", "releases": [], "after": ["rocm"], "path": f"{own}/recipes/mine.yaml",
     }  # fmt: skip
-    stacks = {
-        row["id"]: row for row in said(["list", "stacks", "--content", str(own)], 0, capsys)["data"]["stacks"]
-    }
-    assert stacks["ours"]["recipes"] == ["rocm", "mine"]
-    assert stacks["base"]["default"] is True
     assert run(["list", "recipes"]) == 0
     assert "rocm" in capsys.readouterr().out
-    assert run(["list", "stacks"]) == 0
-    assert "base" in capsys.readouterr().out
+
+
+def test_stacks_are_listed_with_what_fits(
+    own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    box = tmp_path / "box.json"
+    box.write_text(json.dumps({"schema": 1, "answers": family("debian12")}), encoding="utf-8")
+    words = ["list", "stacks", "--content", str(own), "--snapshot", str(box)]
+    stacks = {row["id"]: row for row in said(words, 0, capsys)["data"]["stacks"]}
+    assert stacks["ours"]["recipes"] == ["rocm", "mine"]
+    assert stacks["training"]["default"] is True
+    assert stacks["training"]["versions"]["torch"] == "2.14.1+rocm7.14"
+    assert "it needs rocm >=6.0" in stacks["training"]["left_out"]["flash-attention"]
+    assert stacks["axolotl-2024"]["why"].startswith(
+        "no release of rocm is for this machine: 6.0.2, 6.0.0 (amd)"
+    )
+    assert run(["list", "stacks", "--snapshot", str(box)]) == 0
+    assert "torch" in capsys.readouterr().out
 
 
 def test_operations_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,7 +128,7 @@ def test_without_rocm_the_next_command_is_said(on, capsys: pytest.CaptureFixture
     assert "· rocm.installed: no ROCm is installed\n" in said
     assert said.endswith(
         "\nNot verified.\nNext: Install ROCm, with access to the GPUs, settings and exports.\n"
-        "      rocmdoctor install base --arch gfx90a\n"
+        "      rocmdoctor install training --arch gfx90a\n"
     )
 
 

@@ -23,13 +23,15 @@ class Image:
 
     suite: str
     packages: tuple[str, ...] = ("python3",)
+    # Of mmdebstrap, for a mirror that no longer keeps a suite's lists fresh.
+    options: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
         """Where it lies when it is built."""
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         bundle = _CA_BUNDLE.read_bytes() if _CA_BUNDLE.exists() else b""
-        text = "\n".join([_LAYOUT, self.suite, *self.packages]).encode()
+        text = "\n".join([_LAYOUT, self.suite, *self.packages, *self.options]).encode()
         key = hashlib.sha256(text + bundle).hexdigest()[:12]
         return cache / "rocmdoctor" / "images" / f"{self.suite}-{key}"
 
@@ -42,7 +44,7 @@ class Image:
         try:
             good(
                 ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(self.packages)}",
-                 '--aptopt=Apt::Install-Recommends "false"', self.suite, aside],
+                 '--aptopt=Apt::Install-Recommends "false"', *self.options, self.suite, aside],
                 seconds=900,
             )  # fmt: skip
             aside.chmod(0o755)
@@ -61,6 +63,14 @@ BOOKWORM = Image("bookworm")
 TRIXIE = Image("trixie")
 _ROCM = ("python3", "python3-venv", "rocminfo", "hipcc", "rocm-smi", "libamdhip64-dev")
 ROCM = {"bookworm": Image("bookworm", _ROCM), "trixie": Image("trixie", _ROCM)}
+# What builds code for GPUs: all of ROCm that Debian has, as current as it gets.
+BUILDER = Image(
+    "sid",
+    ("python3", "python3-venv", "python3-dev", "git", "g++", "cmake", "ninja-build", "hipcc", "rocminfo", "ca-certificates",
+     "librocblas-dev", "libhipblas-dev", "libhipblaslt-dev", "libhiprand-dev", "librocrand-dev", "libhipcub-dev",
+     "librocprim-dev", "libhipsparse-dev", "procps"),
+    ('--aptopt=Acquire::Check-Valid-Until "false"',),
+)  # fmt: skip
 # Boots in systemd-nspawn and, since it has a whole kernel, in a virtual machine.
 MACHINE = Image(
     "bookworm",

@@ -210,7 +210,7 @@ SHAPE: dict[str, tuple[str, ...]] = {
     ),
     "a wrong key that is like none": (
         HEAD + STEPS + "colour: red\n",
-        "8:1: colour: unknown key; keys here are schema, id, title, about, fits, after, releases, vars, steps, verify",
+        "8:1: colour: unknown key; keys here are schema, id, title, about, fits, after, brings, serves, instead, releases, vars, steps, verify",
     ),
     "a wrong key in a step": (
         HEAD + STEPS + "    aftr: []\n",
@@ -230,7 +230,7 @@ SHAPE: dict[str, tuple[str, ...]] = {
     ),
     "a key that is no word": (
         HEAD + STEPS + '"a key: with\\n much": 1\n',
-        "8:1: 'a key: with\\n much': unknown key; keys here are schema, id, title, about, fits, after, releases, vars, steps, verify",
+        "8:1: 'a key: with\\n much': unknown key; keys here are schema, id, title, about, fits, after, brings, serves, instead, releases, vars, steps, verify",
     ),
     "another schema": (
         GOOD.replace("schema: 1", "schema: 2"),
@@ -521,7 +521,7 @@ MEANING: dict[str, tuple[str, ...]] = {
     ),
     "a name that is not known": (
         args("{name: '${colour}'}"),
-        "7:18: steps.1.with.name: ${colour}: no variable above and no fact is called so; names here are codename, gcc, gfx, home, jobs, kernel, python, rocm, src, system, user",
+        "7:18: steps.1.with.name: ${colour}: no variable above and no fact is called so; names here are codename, env, gcc, gfx, home, jobs, kernel, python, rocm, rocm_home, src, system, user",
     ),
     "a name that is misspelt": (
         args("{name: '${gfxx}'}"),
@@ -531,15 +531,15 @@ MEANING: dict[str, tuple[str, ...]] = {
         HEAD
         + "releases:\n  - {version: '2.0', vars: {extra: x}}\n  - {version: '1.0'}\n"
         + "steps:\n  - id: one\n    uses: tool\n    with: {name: '${extra}-${version}'}\n",
-        "10:18: steps.1.with.name: ${extra}: not every release says it; names here are codename, gcc, gfx, home, jobs, kernel, python, rocm, src, system, user, version",
+        "10:18: steps.1.with.name: ${extra}: not every release says it; names here are codename, env, gcc, gfx, home, jobs, kernel, python, rocm, rocm_home, src, system, user, version",
     ),
     "a name without a release": (
         args("{name: '${version}'}"),
-        "7:18: steps.1.with.name: ${version}: no variable above and no fact is called so; names here are codename, gcc, gfx, home, jobs, kernel, python, rocm, src, system, user",
+        "7:18: steps.1.with.name: ${version}: no variable above and no fact is called so; names here are codename, env, gcc, gfx, home, jobs, kernel, python, rocm, rocm_home, src, system, user",
     ),
     "a name that stands below": (
         HEAD + "vars: {a: '${b}', b: x}\n" + STEPS,
-        "4:11: vars.a: ${b}: no variable above and no fact is called so; names here are codename, gcc, gfx, home, jobs, kernel, python, rocm, src, system, user",
+        "4:11: vars.a: ${b}: no variable above and no fact is called so; names here are codename, env, gcc, gfx, home, jobs, kernel, python, rocm, rocm_home, src, system, user",
     ),
     "a name that is a fact's": (
         HEAD + "vars: {gfx: gfx90a}\n" + STEPS,
@@ -595,7 +595,7 @@ STACK: dict[str, tuple[str, ...]] = {
     ),
     "a wrong key": (
         "schema: 1\nid: s\ntitle: t\nrecipes: [a]\nsteps: []\n",
-        "5:1: steps: unknown key; keys here are schema, id, title, about, recipes, default",
+        "5:1: steps: unknown key; keys here are schema, id, title, about, recipes, pins, default",
     ),
     "a default in words": (
         "schema: 1\nid: s\ntitle: t\nrecipes: [a]\ndefault: yes\n",

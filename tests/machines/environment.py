@@ -10,7 +10,7 @@ _HOME_FILES = (".bashrc", ".profile", ".bash_profile", ".zshrc", ".zshenv", ".co
 
 def variables(spec: Spec) -> Answers:
     """The process that asks."""
-    unset = (*NAMES, "LD_LIBRARY_PATH", "LD_PRELOAD", "CONDA_PREFIX", "VIRTUAL_ENV")
+    unset = (*NAMES, "LD_LIBRARY_PATH", "LD_PRELOAD", "CONDA_PREFIX", "VIRTUAL_ENV", "XDG_CACHE_HOME")
     nodes = (f"{OVERRIDE}_{node}" for node, _ in enumerate(spec.gpus, 1))
     answers: Answers = {f"env:{name}": ABSENT for name in (*unset, *nodes)}
     answers["env:PATH"] = text("/usr/local/bin:/usr/bin:/bin")

@@ -16,6 +16,7 @@ from rocmdoctor.facts.training import BnbLibraries, CudaHome, FlashLibraries, Ve
 from rocmdoctor.hosts.replay import from_raw
 from rocmdoctor.model import Elf, Env, Glob
 from tests.machines.parts import ABSENT, Answers, Spec, files, text
+from tests.machines.pythons import python_of
 
 ASKING: tuple[type[Fact], ...] = (
     PythonEnv, OtherTorches, InstalledDists, TorchParts, LibStdCxx, BnbLibraries, FlashLibraries, XformersBuild, CudaHome, VersionDev,
@@ -179,7 +180,7 @@ def _torch(spec: EnvSpec) -> Answers:
 def environment(spec: Spec) -> Answers:
     """The environment that is judged, or the system's Python with nothing in it."""
     system = {
-        "link:/usr/bin/python3": text("python3.12" if spec.codename == "noble" else "python3.10"),
+        "link:/usr/bin/python3": text(f"python{python_of(spec)}"),
         "glob:/usr/lib/x86_64-linux-gnu/libstdc++.so.6.0.*": files(
             {"/usr/lib/x86_64-linux-gnu/libstdc++.so.6.0.30": ""}
         ),

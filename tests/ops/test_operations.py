@@ -13,7 +13,10 @@ do = [{ says = "...", ... }]     what comes out, in this order: of each action t
 refused, bad                     or a part of the message of a refusal, or of a complaint about an argument
 leaving = ["rocm-core"]          packages that steps before it remove
 wanted.rocm = "6.0.2 amd"        the release that the same plan chooses for a recipe, and its source
+verdicts."a.check" = "ok"        what a check says, where a patch names it
 keep = ["nvidia"]                vendors whose packages were asked to stay
+envs."~/env" = { python = "3.12.1", dists = { torch = "2.9.1" } }
+pythons, checkouts, compilers    other things that builds look at, in a few words: see building.py
 notes = ["..."]                  what is said beside the plan, all of it, each a part of the text
 claims = { "file /etc/x" = "" }  what the plan rests on; those that are named
 asks = ["stat:/etc/x"]           questions that are asked, among others
@@ -30,18 +33,19 @@ from typing import Any
 
 import pytest
 
-from rocmdoctor.actions import Action, Choice, Exec, Fetch, Person, Reboot, WriteFile
+from rocmdoctor.actions import Action, ApplyPatch, Choice, Exec, Fetch, Person, Reboot, WriteFile
 from rocmdoctor.asking import distinct, keys
-from rocmdoctor.content import DataTables, bundled
+from rocmdoctor.content import DataTables, bundled, load_patches
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.base import Fact, UnknownError, first_questions, second_questions
 from rocmdoctor.hosts.replay import from_raw
-from rocmdoctor.model import Query
+from rocmdoctor.model import Query, Verdict
 from rocmdoctor.ops import all_operations
 from rocmdoctor.ops.arguments import BadArgumentError
 from rocmdoctor.ops.ground import Ground
 from rocmdoctor.planning.binding import bind
 from tests.machines.healthy import machine
+from tests.ops import building
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -52,6 +56,7 @@ HERE = Path(__file__).parent
 OPERATIONS = all_operations()
 ANN = Person("ann", 1000, "/home/ann", "/bin/bash")
 TABLES = DataTables(bundled())
+PROJECTS = load_patches((bundled(),))
 _KEYS = {
     "uses",
     "name",
@@ -69,6 +74,11 @@ _KEYS = {
     "wanted",
     "keep",
     "notes",
+    "verdicts",
+    "envs",
+    "pythons",
+    "checkouts",
+    "compilers",
 }
 
 
@@ -94,6 +104,8 @@ def ground_for(case: Mapping[str, Any], answers: Mapping[str, Any]) -> Ground:
     """What a case is planned from, with what the plan around it says."""
     ground = ground_of(answers, replace(ANN, **case.get("person", {})))
     ground.leaving, ground.keep = set(case.get("leaving", ())), tuple(case.get("keep", ()))
+    ground.projects = PROJECTS
+    ground.verdicts = {n: Verdict(status, "") for n, status in case.get("verdicts", {}).items()}
     ground.wanted = {n: Choice(*words.split()) for n, words in case.get("wanted", {}).items()}
     return ground
 
@@ -116,6 +128,11 @@ def _answers(case: Mapping[str, Any]) -> dict[str, Any]:
         if "from" in given:
             given["stdout"] = (HERE / given.pop("from")).read_text(encoding="utf-8")
         answers[key] = given
+    if case["uses"] in ("python.env", "pip.install", "git.checkout", "source.fetch", "wheel.build"):
+        building.with_pythons(answers, case.get("pythons", {}))
+        building.with_compilers(answers, case.get("compilers", {}))
+        building.with_envs(answers, case.get("envs", {}))
+        building.with_checkouts(answers, case.get("checkouts", {}))
     for key in case.get("remove", ()):
         del answers[key]
     return answers
@@ -181,6 +198,9 @@ def _well_made(actions: list[Action]) -> None:
             assert action.do.path.startswith("/")
             assert action.do.mode & 0o002 == 0, f"{action.do.path} could be written by others"
             assert action.root is not action.do.path.startswith("/home/ann/"), f"{action.do.path}: by whom?"
+            assert action.undo.kind == "restore"
+        elif isinstance(action.do, ApplyPatch):
+            assert not action.root
             assert action.undo.kind == "restore"
         else:
             assert isinstance(action.do, Reboot)

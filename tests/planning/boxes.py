@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from rocmdoctor.actions import Action, Exec, Fetch, Person, Plan, Reboot, Request, WriteFile
+from rocmdoctor.actions import Action, ApplyPatch, Exec, Fetch, Person, Plan, Reboot, Request, WriteFile
 from rocmdoctor.cli.planned import Kitchen
 from rocmdoctor.hosts.replay import from_raw
 from rocmdoctor.planning.refusal import RefusedError
@@ -155,6 +155,8 @@ def _line(action: Action) -> str:
         what = f"< {do.url} {do.key or do.sha256}"
     elif isinstance(do, Reboot):
         what = f"reboot: {do.why}"
+    elif isinstance(do, ApplyPatch):
+        what = f"patch {'/'.join(do.patch.split('/')[-2:])}"
     else:
         assert isinstance(do, Exec)
         what = " ".join(_telling(do.argv))

@@ -542,7 +542,7 @@ REFUSALS: list[tuple[Box, dict[str, Any], str, str]] = [
         Box(os="ubuntu-24.04", kernel="6.17.0-19-generic"),
         {"rocm": "6.2.4", "driver": "dkms"},
         (
-            "--rocm 6.2.4 --driver dkms and this machine do not go together: amdgpu-driver 31.50 to 30.30 (8 releases) (dkms): rocm "
+            "--rocm 6.2.4 and --driver dkms do not go together here: amdgpu-driver 31.50 to 30.30 (8 releases) (dkms): rocm "
             "6.2.4 needs amdgpu-driver >=6.0,<30.20; 30.20.1 to 30.10 (5 releases) (dkms): it needs kernel >=5.15,<6.15, and here "
             "is 6.17.0; 6.4.4 to 6.3.0 (10 releases) (dkms): it needs kernel >=5.15,<6.12, and here is 6.17.0; 6.2.4, 6.2.2, 6.2.1 "
             "(dkms): it needs kernel >=5.15,<6.9, and here is 6.17.0; 6.2.0 (dkms): it needs kernel >=5.15,<6.8, and here is "
