@@ -9,9 +9,11 @@ import pytest
 import testinfra
 
 from tests.e2e.boxes import Box
+from tests.e2e.guests import Guest, needs_qemu
 from tests.e2e.images import MACHINE
-from tests.e2e.vm import Vm, started
+from tests.e2e.vm import started
 
+pytestmark = needs_qemu
 # The emulated device is a Rage 128 of 1999: vendor 0x1002, which is why udev loads amdgpu for it.
 _DEVICE = "1002:5046"
 
@@ -23,18 +25,18 @@ def _prepare(fresh: Box) -> None:
 
 
 @pytest.fixture(scope="module")
-def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vm]:
+def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     devices = ("-device", "ati-vga")
     with started(MACHINE, tmp_path_factory.mktemp("vm"), devices, _prepare) as guest:
         yield guest
 
 
 @pytest.fixture(scope="module")
-def said(vm: Vm) -> dict[str, Any]:
+def said(vm: Guest) -> dict[str, Any]:
     return vm.check(user="ann")
 
 
-def test_the_guest_is_what_the_tests_take_it_for(vm: Vm, tmp_path) -> None:
+def test_the_guest_is_what_the_tests_take_it_for(vm: Guest, tmp_path) -> None:
     config = tmp_path / "ssh_config"
     config.write_text(vm.ssh_config, encoding="utf-8")
     host = testinfra.get_host(f"ssh://root@127.0.0.1:{vm.port}", ssh_config=str(config))
@@ -56,7 +58,7 @@ def test_the_driver_that_found_nothing_has_not_failed(said: dict[str, Any]) -> N
     assert said["exit_code"] == 0
 
 
-def test_no_access_to_a_device_that_is_no_gpu_is_a_warning_at_most(vm: Vm, said: dict[str, Any]) -> None:
+def test_no_access_to_a_device_that_is_no_gpu_is_a_warning_at_most(vm: Guest, said: dict[str, Any]) -> None:
     access = [v for v in said["data"]["verdicts"] if v["id"] == "driver.kfd-access"]
     assert [v["status"] for v in access] == ["warn"], access
     assert "render" in access[0]["why"] + str(access[0]["remedy"])
@@ -64,7 +66,7 @@ def test_no_access_to_a_device_that_is_no_gpu_is_a_warning_at_most(vm: Vm, said:
     assert vm.check(user="ann")["exit_code"] == 0
 
 
-def test_the_text_report_says_it_in_words(vm: Vm) -> None:
+def test_the_text_report_says_it_in_words(vm: Guest) -> None:
     done = vm.run("./run check --patience 5")
     assert done.returncode == 0
     assert "Traceback" not in done.stdout + done.stderr
