@@ -11,6 +11,7 @@ from rocmdoctor.actions import Action, Exec, Undo
 from rocmdoctor.facts.distributions import normalized
 from rocmdoctor.facts.system import Hardware
 from rocmdoctor.frozen import frozen
+from rocmdoctor.job_count import fitting
 from rocmdoctor.model import Answer, Glob, Query, Run
 from rocmdoctor.ops.arguments import (
     NO_VALUES,
@@ -193,7 +194,7 @@ def wheel_build(  # noqa: PLR0913 - the keys of a step
     yield from _first(ground, made.env, found, wanted_first, index, wheels)
     yield Action(
         do=Exec(chore("build", **work, tree=tree, memory_mb_per_job=memory_mb_per_job)),
-        says=f"build {name} {version} for {', '.join(made.gfx) or 'no GPU'} and keep the wheel",
+        says=f"build {name} {version} for {', '.join(made.gfx) or 'no GPU'} and keep the wheel{_compiling(ground, name, memory_mb_per_job)}",
         undo=Undo("nothing", "the wheel stays in the cache; 'rocmdoctor cache gc' removes it"),
         root=False,
         timeout=max(7200.0, 10.0 * seconds),
@@ -201,6 +202,21 @@ def wheel_build(  # noqa: PLR0913 - the keys of a step
         seconds=float(seconds),
     )
     yield _installed(made, found, work, kept=False)
+
+
+def _compiling(ground: Ground, name: str, memory_mb_per_job: int) -> str:
+    """How many compilers are likely to run at once; what is free then decides."""
+    here = ground.maybe(Hardware)
+    if here is None:
+        return ""
+    memory = here.memory_total // 1000**2
+    count = fitting(here.threads, memory, memory_mb_per_job)
+    each = f"{memory_mb_per_job / 1000:.2g} GB of memory"
+    if memory < memory_mb_per_job:
+        ground.note(
+            f"a compiler of {name} takes up to {each}, and here are {memory / 1000:.2g} GB: add swap, or build elsewhere"
+        )
+    return f"; {f'{count} compilers' if count > 1 else 'one compiler'} at once, up to {each} each"
 
 
 def _first(

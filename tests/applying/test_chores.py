@@ -24,6 +24,7 @@ from rocmdoctor.applying.chores import jobs, look
 from rocmdoctor.applying.chores.checkout import checkout
 from rocmdoctor.applying.chores.running import ChoreError
 from rocmdoctor.applying.chores.unpack import STAMP, unpack
+from rocmdoctor.job_count import fitting
 from tests.applying.here import MEANS, done_here, planned_here
 
 # ---------------------------------------------------------------- archives
@@ -298,7 +299,7 @@ def test_a_commit_that_is_not_there(upstream: tuple[Path, list[str]], tmp_path: 
     [(64, 512_000, 2048, 0, 64), (64, 16_000, 2048, 0, 7), (2, 1_000, 2048, 0, 1), (8, 64_000, 2048, 4, 4), (8, 0, 0, 0, 1)],
 )  # fmt: skip
 def test_jobs(threads: int, free: int, per_job: int, most: int, wanted: int) -> None:
-    assert jobs.fitting(threads, free, per_job, most) == wanted
+    assert fitting(threads, free, per_job, most) == wanted
 
 
 def test_limits_of_the_group_count(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from rocmdoctor.applying import wheels
 from rocmdoctor.applying.chores import jobs, look, shape
 from rocmdoctor.applying.chores.running import ChoreError, ProgramFailedError, remove, run, say
 from rocmdoctor.applying.wheels import CacheError, DamagedError, Entry
+from rocmdoctor.job_count import fitting
 
 # How many compilers the next try may run at once, since this one did not have memory enough.
 _FEWER = ".rocmdoctor-jobs"
@@ -78,7 +79,7 @@ def _built(
     fewer = tree.parent / _FEWER
     most = int(fewer.read_text(encoding="ascii")) if fewer.exists() else 0
     free = jobs.available_mb()
-    count = jobs.fitting(jobs.threads(), free, memory_mb_per_job, most)
+    count = fitting(jobs.threads(), free, memory_mb_per_job, most)
     say(f"{count} jobs: {jobs.threads()} processors, {free} MB free, {memory_mb_per_job} MB for each")
     many = {"MAX_JOBS": str(count), "CMAKE_BUILD_PARALLEL_LEVEL": str(count), "MAKEFLAGS": f"-j{count}"}
     variables = {**many, **shape.variables(parts, env)}

@@ -1,4 +1,4 @@
-"""How many compilers run at once: as many as memory and processors allow."""
+"""The memory and the processors that compilers may use here."""
 
 from __future__ import annotations
 
@@ -7,12 +7,6 @@ import re
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
-
-
-def fitting(threads: int, available_mb: int, per_job_mb: int, most: int = 0) -> int:
-    """One at least. `most`: not more than that, since more did not have memory enough before; 0 is no limit."""
-    jobs = max(1, min(threads, available_mb // max(1, per_job_mb)))
-    return min(jobs, most) if most else jobs
 
 
 def threads() -> int:
