@@ -34,6 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     missing = _missing()
     for item in ours:
         item.add_marker("e2e")
-        item.add_marker(pytest.mark.timeout(1500))
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(1500))
         if missing and not item.path.name.startswith("test_here"):
             item.add_marker(pytest.mark.skip(reason=missing))
