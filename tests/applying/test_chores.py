@@ -26,6 +26,7 @@ from rocmdoctor.applying.chores.running import ChoreError
 from rocmdoctor.applying.chores.unpack import STAMP, unpack
 from rocmdoctor.job_count import fitting
 from tests.applying.here import MEANS, done_here, planned_here
+from tests.needs import skip_without
 
 # ---------------------------------------------------------------- archives
 
@@ -199,6 +200,7 @@ def _git(folder: Path, *words: str) -> str:
 @pytest.fixture
 def upstream(tmp_path: Path) -> tuple[Path, list[str]]:
     """A repository below <mirror>/example.org with a submodule, and its two commits."""
+    skip_without("git")
     inner, outer = tmp_path / "mirror/example.org/b/inner", tmp_path / "mirror/example.org/b/outer"
     for folder in (inner, outer):
         folder.mkdir(parents=True)

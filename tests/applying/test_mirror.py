@@ -19,6 +19,7 @@ from rocmdoctor.applying.fetch import FetchError, download
 from rocmdoctor.cli.main import run
 from rocmdoctor.planning.lock import read
 from tests.applying.test_environments import Home, _wheel
+from tests.needs import skip_without
 from tests.planning.test_lock import TREE
 
 pytestmark = [pytest.mark.touches_machine, pytest.mark.timeout(180)]
@@ -121,6 +122,7 @@ def _git(folder: Path, *words: str) -> str:
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A lock of a wheel, an archive and a repository with a submodule; https://git.example is a folder here."""
+    skip_without("git")
     server = tmp_path / "git.example"
     for name in ("sub", "top"):
         (server / name).mkdir(parents=True)

@@ -27,8 +27,9 @@ from rocmdoctor.applying import wheels
 from rocmdoctor.applying.run_plan import Outcome
 from tests.applying.conftest import Bench
 from tests.applying.here import MEANS, done_here, planned_here
+from tests.needs import needs
 
-pytestmark = [pytest.mark.touches_machine, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.touches_machine, pytest.mark.timeout(180), needs("cc", "git")]
 
 _BACKEND = r"""
 import os, pathlib, re, signal, subprocess, sys, time, zipfile

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from rocmdoctor.patching import Patch, misfit, patched, places, read_patch
+from tests.needs import needs
 
 HEAD = (
     "From "
@@ -53,6 +54,7 @@ def git(folder: Path, patch: str, tree: dict[str, str]) -> dict[str, str] | str:
     return {name: (folder / name).read_bytes().decode() for name in tree}
 
 
+@needs("git")
 @pytest.mark.touches_machine
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(LINES, LINES, LINES, st.integers(1, 3))
