@@ -100,7 +100,7 @@ def test_killed_after_every_line_of_the_driver_and_the_reboot(
     assert kill_after_lines(driver_lab, with_driver, more) == {}
 
 
-@pytest.mark.parametrize("state", _STATES)
+@pytest.mark.parametrize("state", ["half-configured", "half-installed", "installed"])
 def test_the_plug_is_pulled_while_the_driver_is_installed(
     driver_lab: Lab, with_driver: Undisturbed, state: str
 ) -> None:
