@@ -14,6 +14,7 @@ from rocmdoctor.applying import history, journal, places
 from rocmdoctor.applying.bootstrap import INTERRUPTED, NoRootError, root_python, sudo, waited
 from rocmdoctor.applying.encoding import PlanFileError
 from rocmdoctor.applying.history import Past
+from rocmdoctor.cli.agreeing import agrees
 from rocmdoctor.cli.terminal import style
 from rocmdoctor.reports.envelope import envelope
 
@@ -48,7 +49,7 @@ def undo(number: int | None, *, yes: bool, force: bool, as_json: bool) -> int:
                 click.echo(f"rocmdoctor: {message}", err=True)
             return DECLINED
         _show_undo(found)
-        if not click.confirm("Take it back?", default=False, err=True):
+        if not agrees("Take it back?"):
             click.echo("Nothing was changed.", err=True)
             return DECLINED
     return _hand("undo", found, {"json": as_json, "force": force})

@@ -15,6 +15,7 @@ import click
 
 from rocmdoctor.actions import Plan, Reboot, Request
 from rocmdoctor.applying.encoding import PlanFileError, plan_as_json, plan_from_text, plan_hash
+from rocmdoctor.cli.agreeing import agrees
 from rocmdoctor.cli.errors import PlacedError
 from rocmdoctor.cli.install_options import Wanted, options_of
 from rocmdoctor.cli.locking import hold, in_place, lock_in
@@ -301,14 +302,12 @@ def _agreed(plan: Plan, wanted: Wanted, consent: Consent, *, as_json: bool) -> d
             _declined(plan, wanted, "there is no terminal to ask on", more, as_json=as_json)
             return None
         question = "Install, and REMOVE what is named above?" if cost.removes else "Continue?"
-        if not click.confirm(question, default=False, err=True):
+        if not agrees(question):
             click.echo("Nothing was changed.", err=True)
             return None
     reboot = consent.reboot
     if reboots and not reboot and terminal and not consent.yes:
-        reboot = click.confirm(
-            "Reboot by itself when it is needed, and go on after it?", default=False, err=True
-        )
+        reboot = agrees("Reboot by itself when it is needed, and go on after it?")
     return {"reboot": reboot}
 
 
