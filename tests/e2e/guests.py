@@ -7,7 +7,6 @@ flushed is kept, since `cache=unsafe` still hands it to the host's kernel, which
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import socket
@@ -23,7 +22,7 @@ import pexpect
 import pytest
 
 from tests.e2e.boxes import HOME
-from tests.e2e.processes import bounded, good
+from tests.e2e.processes import bounded, envelope_of, good
 
 _SSH = (
     "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5", "-o",
@@ -150,16 +149,7 @@ class Guest:
 
     def doctor(self, *argv: str, user: str = "root", seconds: float = 900) -> dict[str, Any]:
         """The envelope of a verb under --json."""
-        done = self.run('./run "$@" --json', *argv, user=user, seconds=seconds)
-        assert "Traceback" not in done.stdout + done.stderr, done.stderr[-3000:]
-        try:
-            envelope: dict[str, Any] = json.loads(done.stdout)
-        except ValueError:
-            raise AssertionError(
-                f"exit code {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
-            ) from None
-        assert envelope["exit_code"] == done.returncode, envelope
-        return envelope
+        return envelope_of(self.run('./run "$@" --json', *argv, user=user, seconds=seconds))
 
     def check(self, *options: str, user: str = "root") -> dict[str, Any]:
         """The envelope of `check`; emulation is slow, so its time limits are stretched."""

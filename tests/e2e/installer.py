@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import time
@@ -15,7 +14,7 @@ import pexpect
 
 from tests.e2e.boxes import _NSPAWN, _QUIET, HOME, BootedBox, Box, copy_checkout, layer
 from tests.e2e.images import CA_INSIDE, Image
-from tests.e2e.processes import bounded
+from tests.e2e.processes import bounded, envelope_of
 
 PASSWORD = "correct horse"
 # What a minimal server has, and nothing of ROCm. zsh is the login shell of a second user.
@@ -115,16 +114,7 @@ class Machine(BootedBox):
 
     def doctor(self, *argv: str, user: str = "root", seconds: float = 900) -> dict[str, Any]:
         """The envelope of a verb under --json, which may have talked on stderr."""
-        done = self.run('./run "$@" --json', *argv, user=user, seconds=seconds)
-        assert "Traceback" not in done.stdout + done.stderr, done.stderr[-3000:]
-        try:
-            envelope: dict[str, Any] = json.loads(done.stdout)
-        except ValueError:
-            raise AssertionError(
-                f"exit code {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
-            ) from None
-        assert envelope["exit_code"] == done.returncode, envelope
-        return envelope
+        return envelope_of(self.run('./run "$@" --json', *argv, user=user, seconds=seconds))
 
     def begin(self, script: str) -> subprocess.Popen[bytes]:
         """A shell script in the checkout, as root, that is not waited for."""

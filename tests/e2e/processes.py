@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 
 def bounded(
@@ -49,3 +51,16 @@ def good(argv: Sequence[str | Path], seconds: float = 60, **more) -> str:
         f"{argv}: exit code {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     )
     return done.stdout
+
+
+def envelope_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """What a verb says under --json; it may have talked on stderr, but not of a traceback."""
+    assert "Traceback" not in done.stdout + done.stderr, done.stderr[-3000:]
+    try:
+        envelope: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        raise AssertionError(
+            f"exit code {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+        ) from None
+    assert envelope["exit_code"] == done.returncode, envelope
+    return envelope
