@@ -30,7 +30,7 @@ from tests.e2e.vm_server import (
 )
 
 # The first test waits for all that happens; a busy machine makes emulation slow.
-pytestmark = [needs_qemu, pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [needs_qemu, pytest.mark.timeout(3600)]
 _PARAMETER = "transparent_hugepage=always"
 _RECIPE = f"""\
 schema: 1
