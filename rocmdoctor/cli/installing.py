@@ -27,7 +27,7 @@ from rocmdoctor.ops.ground import Locked
 from rocmdoctor.planning.compare import differences
 from rocmdoctor.planning.lock import lock_of, request_of
 from rocmdoctor.planning.locked import files_of
-from rocmdoctor.planning.refusal import Refusal, RefusedError
+from rocmdoctor.planning.refusal import Refusal, RefusedError, patiently
 from rocmdoctor.reports.envelope import TOOL, envelope
 from rocmdoctor.reports.json_plan import data_of_plan
 from rocmdoctor.reports.plan_text import plan_text, refusal_text
@@ -60,7 +60,8 @@ def show_plan(
     try:
         drawn = _draw(targets, wanted, snapshot, root)
     except RefusedError as refused:
-        return say_refused("plan", refused.refusals, wanted, as_json=as_json)
+        refusals = patiently(refused.refusals, wanted.patience, saved=snapshot is not None)
+        return say_refused("plan", refusals, wanted, as_json=as_json)
     if wanted.lock is not None:
         _write(wanted.lock, lock_of(drawn.plan), "--lock")
     if output is not None:
@@ -177,7 +178,8 @@ def install(targets: tuple[str, ...], wanted: Wanted, consent: Consent, *, as_js
             _of_file(Path(targets[0]), wanted) if _is_file(targets) else _draw(targets, wanted, None, None)
         )
     except RefusedError as refused:
-        return say_refused("install", refused.refusals, wanted, as_json=as_json)
+        refusals = patiently(refused.refusals, wanted.patience, saved=False)
+        return say_refused("install", refusals, wanted, as_json=as_json)
     plan = drawn.plan
     if not as_json:
         _show(drawn, wanted)

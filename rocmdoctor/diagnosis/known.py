@@ -55,6 +55,18 @@ class Known:
         except UnknownError:
             return None
 
+    def why(self, kind: type) -> str:
+        """Why it is unknown: which questions failed and how. "" for what is known."""
+        try:
+            self.get(kind)
+        except UnknownError as error:
+            derive = getattr(kind, "derive", None)
+            # What can do without some fact does not say why it had none.
+            missed = [k for k, optional in wanted(derive) if optional] if derive else []
+            below = dict.fromkeys(why for k in missed if (why := self.why(k)))
+            return ": ".join([str(error), *(["; ".join(below)] if below else [])])
+        return ""
+
     def call(self, function: Callable[..., T]) -> T:
         """Calls a function with what its parameter types name."""
         return function(*(self.maybe(k) if optional else self.get(k) for k, optional in wanted(function)))

@@ -13,6 +13,8 @@ from rocmdoctor.model import NOT_ASKED, Answer, Query
 T = TypeVar("T")
 _QUOTED = re.compile(r"['\"\\]")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+# How the message of an UnknownError ends where the machine was too slow, or something in it hangs.
+LATE = "no answer in time"
 
 
 class UnknownError(Exception):
@@ -105,7 +107,7 @@ def _split(command: str) -> tuple[str, ...]:
 
 
 def _said(answer: Answer) -> str:
-    words = {"not-asked": "not asked", "timeout": "no answer in time", "permission": "permission denied"}
+    words = {"not-asked": "not asked", "timeout": LATE, "permission": "permission denied"}
     said = words.get(answer.why, answer.why)
     return f"{said} ({answer.detail})" if answer.detail and answer.why == "error" else said
 

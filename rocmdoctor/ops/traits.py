@@ -164,11 +164,3 @@ TRAITS: Mapping[str, Trait] = {
         "discrete AMD GPUs of several targets", lambda k: len({g.gfx for g in k.get(Gpus).discrete}) > 1
     ),
 }
-
-
-def has(name: str, known: Known) -> bool | None:
-    """Whether a trait holds, None when it cannot be told."""
-    try:
-        return TRAITS[name].holds(known)
-    except UnknownError:
-        return None

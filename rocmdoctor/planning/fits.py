@@ -10,8 +10,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from rocmdoctor.diagnosis.known import Known
+from rocmdoctor.facts.base import UnknownError
 from rocmdoctor.facts.system import Kernel, OsRelease
-from rocmdoctor.ops.traits import TRAITS, has
+from rocmdoctor.ops.traits import TRAITS
 from rocmdoctor.recipe import Fits
 
 
@@ -23,9 +24,9 @@ def misfit(
         (
             why
             for why in (
-                _os(fits.os, known.maybe(OsRelease)),
+                _os(fits.os, known),
                 _gfx(fits.gfx, gfx),
-                _version("kernel", fits.kernel, _release(known.maybe(Kernel))),
+                _version("kernel", fits.kernel, _release(known.maybe(Kernel)), known.why(Kernel)),
                 _version("ROCm", fits.rocm, rocm),
                 _version("Python", fits.python, python),
                 *(_trait(name, known, wanted=True) for name in fits.has),
@@ -37,12 +38,13 @@ def misfit(
     )
 
 
-def _os(wanted: Iterable[str], found: OsRelease | None) -> str | None:
+def _os(wanted: Iterable[str], known: Known) -> str | None:
     names = tuple(wanted)
     if not names:
         return None
+    found = known.maybe(OsRelease)
     if found is None:
-        return f"it is for {_words(names)}, and which system this is cannot be told"
+        return f"it is for {_words(names)}, and which system this is cannot be told{_because(known.why(OsRelease))}"
     if found.id in names or f"{found.id}-{found.version}" in names:
         return None
     return f"it is for {_words(names)}, and this is {found.id}-{found.version or 'without a version'}"
@@ -61,25 +63,30 @@ def _release(kernel: Kernel | None) -> str | None:
     return found.group() if found else None
 
 
-def _version(what: str, wanted: str, found: str | None) -> str | None:
+def _version(what: str, wanted: str, found: str | None, unknown: str = "") -> str | None:
     if not wanted:
         return None
     number = re.match(r"\d+(?:\.\d+)*", found or "")
     if number is None:
-        return f"it needs {what} {wanted}, and which is here cannot be told"
+        return f"it needs {what} {wanted}, and which is here cannot be told{_because(unknown)}"
     if SpecifierSet(wanted).contains(Version(number.group()), prereleases=True):
         return None
     return f"it needs {what} {wanted}, and here is {found}"
 
 
 def _trait(name: str, known: Known, *, wanted: bool) -> str | None:
-    here = has(name, known)
     says = TRAITS[name].says
-    if here is None:
-        return f"whether this machine has {says} cannot be told"
+    try:
+        here = TRAITS[name].holds(known)
+    except UnknownError as error:
+        return f"whether this machine has {says} cannot be told{_because(str(error))}"
     if here is wanted:
         return None
     return f"it is for machines with {says}" if wanted else f"it is not for machines with {says}"
+
+
+def _because(unknown: str) -> str:
+    return f" ({unknown})" if unknown else ""
 
 
 def _words(names: Iterable[str]) -> str:

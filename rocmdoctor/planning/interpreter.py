@@ -47,7 +47,7 @@ def unavailable(release: Release, known: Known, request: Request) -> str | None:
         return "no environment is there yet"
     found = known.maybe(Pythons)
     if found is None:
-        return "which interpreters are here cannot be told"
+        return f"which interpreters are here cannot be told ({known.why(Pythons)})"
     if release.source == SYSTEM and release.version not in found.interpreters:
         return f"no python{release.version} is installed"
     if release.source == UV and not found.uv:

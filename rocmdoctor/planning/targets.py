@@ -22,7 +22,7 @@ def targets(arch: str | None, known: Known) -> Targets:
     capable = gpus.capable if gpus else ()
     here = tuple(dict.fromkeys(g.gfx for g in (gpus.discrete if gpus else ()) if g.gfx))
     if arch is None:
-        return _of_gpus(gpus, here)
+        return _of_gpus(gpus, here, known.why(Gpus))
     every = {g.gfx for g in capable if g.gfx}
     if every and arch not in every:
         raise RefusedError(
@@ -39,12 +39,12 @@ def targets(arch: str | None, known: Known) -> Targets:
     return Targets((arch,), ())
 
 
-def _of_gpus(gpus: Gpus | None, here: tuple[str, ...]) -> Targets:
+def _of_gpus(gpus: Gpus | None, here: tuple[str, ...], unknown: str) -> Targets:
     if gpus is None or not here:
         said = (
             "no AMD GPU with a known target is here"
             if gpus is not None
-            else "which GPUs are here cannot be told"
+            else f"which GPUs are here cannot be told ({unknown})"
         )
         raise RefusedError(
             Refusal(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.diagnosis.runner import Diagnosis
+from rocmdoctor.facts.base import LATE
 from rocmdoctor.facts.gpus import NO_TARGET, Gpu, Gpus
 from rocmdoctor.facts.system import Hardware, Inside, Kernel, OsRelease
 from rocmdoctor.model import RUNGS, Answer, Remedy, Snapshot, Verdict
@@ -281,6 +282,7 @@ def _closing(page: Page, diagnosis: Diagnosis) -> None:
     }
     page.lines.append("")
     page.add(", ".join(f"{counts[s]} {word}" for s, word in words.items() if counts[s]) + ".")
+    too_slow(page, diagnosis)
     step = next_step(diagnosis)
     if step is None:
         return
@@ -290,6 +292,16 @@ def _closing(page: Page, diagnosis: Diagnosis) -> None:
     page.add(f"Next: {step.text}", colour="bold ")
     for command in step.commands:
         page.raw(command, 6)
+
+
+def too_slow(page: Page, diagnosis: Diagnosis) -> None:
+    """What to do about checks that are unknown because questions had no answer in time."""
+    late = sum(v.status == "unknown" and f": {LATE}" in v.why for v in diagnosis.verdicts)
+    if late:
+        page.add(
+            f"{late} check{' is' if late == 1 else 's are'} unknown because questions had no answer in time. If this "
+            "machine is only slow, as in emulation, '--patience 10' waits ten times as long as usual."
+        )
 
 
 def next_step(diagnosis: Diagnosis) -> Remedy | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rocmdoctor.diagnosis.runner import Diagnosis
 from rocmdoctor.model import Remedy
-from rocmdoctor.reports.text import Page, Paint, causes, others
+from rocmdoctor.reports.text import Page, Paint, causes, others, too_slow
 
 _STATES = {
     "ran": "verified: a HIP program was compiled for {gfx} and gave the right numbers on the GPU",
@@ -37,6 +37,7 @@ def verify_text(
             page.add(f"· {verdict.id}: {verdict.why}")
     others(page, diagnosis, 0, quiet=False)
     causes(page, diagnosis)
+    too_slow(page, diagnosis)
     page.lines.append("")
     words = _STATES[state].format(gfx=", ".join(gfx))
     page.add(f"{words[0].upper()}{words[1:]}.", colour="bold " if state == "no" else "bold green")

@@ -214,3 +214,28 @@ def test_the_environment_that_is_looked_at(
     found = taking._chosen("/", env, deep=False).get("env:ROCMDOCTOR_ENV", {}).get("text")
     assert found == (looked_at.replace("HOME", str(tmp_path)) if looked_at else None)
     assert taking._chosen(str(tmp_path), None, deep=False) == {}
+
+
+_LATE = {"ok": False, "why": "timeout"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        (
+            {"read:/etc/os-release": _LATE, "read:/usr/lib/os-release": _LATE},
+            (
+                "2 checks are unknown because questions had no answer in time. If this machine is only slow, as in "
+                "emulation, '--patience 10' waits ten times as long as usual."
+            ),
+        ),
+        ({"read:/etc/os-release": {"ok": False, "why": "permission"}}, ""),
+    ],
+)
+def test_a_slow_machine_is_told_of_patience(
+    answers: dict[str, Any], says: str, save, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["check", "--snapshot", str(save("slow", {**machine("mi210"), **answers}))])
+    page = " ".join(capsys.readouterr().out.split())
+    assert ("--patience" in page) is bool(says)
+    assert says in page

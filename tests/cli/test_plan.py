@@ -94,6 +94,34 @@ def test_what_cannot_be_planned_is_said(
     assert _said(capsys, *argv, "--snapshot", str(box)) == (code, "", says)
 
 
+_LATE = {"ok": False, "why": "timeout"}
+
+
+@pytest.mark.parametrize(
+    ("late", "argv", "says"),
+    [
+        (
+            ["read:/etc/os-release", "read:/usr/lib/os-release"],
+            ["plan", "rocm", "--rocm", "6.2.4"],
+            (
+                "✗ --rocm 6.2.4 and this machine do not go together: rocm 6.2.4 (amd): it is for ubuntu-22.04,\n"
+                "ubuntu-24.04, and which system this is cannot be told (read:/usr/lib/os-release: no answer in time)\n"
+                "  → If this machine is only slow, as in emulation, take the snapshot anew with 'rocmdoctor collect\n"
+                "  --patience 10'. 'rocmdoctor recipe show rocm' shows what each release is for.\n"
+                "Nothing was changed.\n"
+            ),
+        ),
+    ],
+)
+def test_where_a_slow_machine_is_why_patience_is_offered(
+    late: list[str], argv: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "slow.json"
+    answers = {**family("debian12"), **dict.fromkeys(late, _LATE)}
+    path.write_text(json.dumps({"schema": 1, "answers": answers}), encoding="utf-8")
+    assert _said(capsys, *argv, "--snapshot", str(path)) == (3, "", says)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

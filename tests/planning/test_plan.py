@@ -13,7 +13,7 @@ from rocmdoctor.planning.compare import differences
 from rocmdoctor.planning.order import NoSuchTargetError, sort
 from rocmdoctor.planning.plan import foretold, outline, questions, without_root
 from rocmdoctor.planning.preflight import predict, refusals, size
-from rocmdoctor.planning.refusal import RefusedError
+from rocmdoctor.planning.refusal import Refusal, RefusedError, patiently
 from rocmdoctor.planning.wish import versions
 from tests.planning.kitchen import ANN, book, ground, plan
 
@@ -392,3 +392,47 @@ def test_what_is_foretold_is_what_the_plan_asks() -> None:
         here = ground("mi210")
         drawn = outline(Request(("one",), None, None), cookbook, here, {})
         assert set(item.foretold) <= set(questions(drawn, here)), name
+
+
+_LATE = {"ok": False, "why": "timeout"}
+
+
+@pytest.mark.parametrize(
+    ("fits", "late", "why"),
+    [
+        (
+            "os: [debian-13]", ("read:/etc/os-release", "read:/usr/lib/os-release"),
+            "it is for debian-13, and which system this is cannot be told (read:/usr/lib/os-release: no answer in time)",
+        ),
+        (
+            "kernel: '>=6'", ("read:/proc/sys/kernel/osrelease",),
+            "it needs kernel >=6, and which is here cannot be told (read:/proc/sys/kernel/osrelease: no answer in time)",
+        ),
+        (
+            "has: [packaged-kernel]", ("read:/proc/sys/kernel/osrelease",),
+            ("whether this machine has a running kernel from a package cannot be told "
+            "(read:/proc/sys/kernel/osrelease: no answer in time)"),
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_told_says_which_question_failed(fits: str, late: tuple[str, ...], why: str) -> None:
+    made = plan(book(ONE + f"  fits: {{{fits}}}\n"), "one", answers=dict.fromkeys(late, _LATE))
+    assert made.left_out == {"one.a": why}
+
+
+@pytest.mark.parametrize(
+    ("says", "patience", "saved", "instead"),
+    [
+        ("x (read:/x: no answer in time)", 1.0, False,
+         "If this machine is only slow, as in emulation, say '--patience 10', which waits 10 times as long as usual. Do it."),
+        ("x (read:/x: no answer in time)", 10.0, False,
+         "If this machine is only slow, as in emulation, say '--patience 30', which waits 30 times as long as usual. Do it."),
+        ("x (read:/x: no answer in time)", 100.0, False, "Do it."),
+        ("x (read:/x: no answer in time)", 1.0, True,
+         "If this machine is only slow, as in emulation, take the snapshot anew with 'rocmdoctor collect --patience 10'. Do it."),
+        ("x (read:/x: permission denied)", 1.0, False, "Do it."),
+    ],
+)  # fmt: skip
+def test_patience_is_offered_where_it_may_help(says: str, patience: float, saved: bool, instead: str) -> None:
+    (refusal,) = patiently([Refusal("misfit", says, "Do it.")], patience, saved=saved)
+    assert refusal.instead == instead
