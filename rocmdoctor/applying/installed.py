@@ -34,7 +34,7 @@ def keep(
     `wrong` what of it another machine cannot be held to.
     """
     if env.is_dir():
-        _note(env, None if done else lock)
+        _note(env, None if done else lock, _held(taken, lock) if done else [])
     if not done:
         return {"path": "", "lock": None, "wrong": []}
     full = noted(lock, env, taken)
@@ -110,9 +110,17 @@ def _without(lock: Mapping[str, Any]) -> list[str]:
     return [told] if names else []
 
 
-def _note(env: Path, begun: Mapping[str, Any] | None) -> None:
+def _held(taken: str, lock: Mapping[str, Any]) -> list[Row]:
+    """What a plan installed from another lock: pip was held to these digests, also one that is too old to say so."""
+    named = {(normalized(row["name"]), row["version"]) for row in lock["distributions"]}
+    former = _lock(_text(Path(taken))) if taken else None
+    return [row for row in (former or {"wheels": []})["wheels"] if (row["name"], row["version"]) in named]
+
+
+def _note(env: Path, begun: Mapping[str, Any] | None, held: Sequence[Row]) -> None:
     reports = sorted(env.glob(REPORT.format("*")), key=lambda path: path.stat().st_mtime)
-    kept = {row["name"]: row for row in (*_rows(env), *(row for path in reports for row in _reported(path)))}
+    said = [row for path in reports for row in _reported(path)]
+    kept = {row["name"]: row for row in (*_rows(env), *held, *said)}
     notes = {"schema": 1, "installed": list(kept.values()), "begun": _notes(env).get("begun")}
     if begun is not None:
         parts = {**begun, "targets": [], "components": {}}

@@ -21,11 +21,11 @@ _CODE = """\
 import json, os, sys
 try:
     import ensurepip, venv
-    able = True
+    able, pip = True, ensurepip.version()
 except ImportError:
-    able = False
+    able, pip = False, ""
 base = getattr(sys, "_base_executable", None) or sys.executable
-print(json.dumps({"path": os.path.realpath(base), "python": "%d.%d" % sys.version_info[:2], "venv": able}))
+print(json.dumps({"path": os.path.realpath(base), "python": "%d.%d" % sys.version_info[:2], "venv": able, "pip": pip}))
 """
 # As the fact about interpreters asks it: one answer is kept for a question.
 _UV = Run(("uv", "--version"), limit=256)
@@ -34,11 +34,12 @@ _DISK = 60_000_000
 
 @frozen
 class _Interpreter:
-    """An interpreter of this machine. `venv`: it can make environments."""
+    """An interpreter of this machine. `venv`: it can make environments; with this `pip` then, "" where it did not tell."""
 
     path: str
     python: str
     venv: bool
+    pip: str = ""
 
 
 def interpreter_questions(python: str) -> tuple[Run, ...]:
@@ -118,7 +119,8 @@ def _interpreters(ground: Ground, python: str) -> list[_Interpreter]:
         try:
             said = json.loads(answer.stdout) if answer.ok and answer.exit_code == 0 else None
             if said:
-                found.append(_Interpreter(str(said["path"]), str(said["python"]), bool(said["venv"])))
+                pip = str(said.get("pip") or "")
+                found.append(_Interpreter(str(said["path"]), str(said["python"]), bool(said["venv"]), pip))
         except (ValueError, KeyError, TypeError):
             continue
     return found
@@ -128,6 +130,12 @@ def default_python(ground: Ground) -> str:
     """X.Y of the interpreter that an environment is made with where none is named, "" where nobody could tell."""
     found = _interpreters(ground, "")
     return found[0].python if found else ""
+
+
+def pip_of(ground: Ground, python: str) -> str:
+    """The pip that an environment of this Python gets from the system's interpreter, "" where nobody could tell."""
+    fitting = [i for i in _interpreters(ground, python) if i.venv and (not python or i.python == python)]
+    return fitting[0].pip if fitting else ""
 
 
 def _none(python: str, by: str, fitting: list[_Interpreter]) -> str:

@@ -54,6 +54,10 @@ def _distributions(plan: Plan) -> Iterator[dict[str, str]]:
             index = words[words.index("--index-url") + 1] if "--index-url" in words else ""
             listed = written.get(words[words.index("-r") + 1], "").split() if "-r" in words else []
             for name, version in filter(None, map(_requirement, (*words, *listed))):
+                if (
+                    name == "pip"
+                ):  # the machine's tool, which an environment of another Python may have already
+                    continue
                 yield {"name": name, "version": version, "index": index}
 
 

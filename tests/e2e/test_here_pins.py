@@ -22,10 +22,11 @@ def pins() -> list[str]:
     recipes = load_recipes((bundled(),)).recipes
     for recipe in recipes.values():
         for step in recipe.steps:
-            if step.uses in ("pip.install", "wheel.build") and not step.with_.get("index"):
+            if step.uses in ("pip.install", "wheel.build", "python.pip") and not step.with_.get("index"):
                 words = [
                     word for key in ("packages", "needs", "requires") for word in step.with_.get(key, ())
                 ]
+                words += [step.with_["package"]] if "package" in step.with_ else []
                 for name, value in recipe.vars.items():
                     words = [word.replace(f"${{{name}}}", str(value)) for word in words]
                 found |= {word for word in words if _PIN.fullmatch(word)}

@@ -39,7 +39,7 @@ def _env(answers: dict[str, Any], path: str, said: Mapping[str, Any]) -> None:
 
 
 def with_pythons(answers: dict[str, Any], pythons: Mapping[str, Mapping[str, Any]]) -> None:
-    """`pythons."python3.12"`: path, python, venv."""
+    """`pythons."python3.12"`: path, python, venv, and the pip that comes with that where it is told."""
     for query in (
         *interpreter_questions(""),
         *(q for n in range(9, 15) for q in interpreter_questions(f"3.{n}")),

@@ -128,7 +128,14 @@ def _answers(case: Mapping[str, Any]) -> dict[str, Any]:
         if "from" in given:
             given["stdout"] = (HERE / given.pop("from")).read_text(encoding="utf-8")
         answers[key] = given
-    if case["uses"] in ("python.env", "pip.install", "git.checkout", "source.fetch", "wheel.build"):
+    if case["uses"] in (
+        "python.env",
+        "python.pip",
+        "pip.install",
+        "git.checkout",
+        "source.fetch",
+        "wheel.build",
+    ):
         building.with_pythons(answers, case.get("pythons", {}))
         building.with_compilers(answers, case.get("compilers", {}))
         building.with_envs(answers, case.get("envs", {}))

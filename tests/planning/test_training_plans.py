@@ -30,6 +30,8 @@ flash-attention 2.8.3.post2 source
 deepspeed 0.19.8 source
 python.venv.2: apt-get install python3.10-venv
 python.environment: python3.10 -m venv /home/ann/.local/share/rocmdoctor/env
+python.pip.1: + /home/ann/.cache/rocmdoctor/requirements/97431255127271b4.txt
+python.pip.2: /home/ann/.local/share/rocmdoctor/env/bin/python PIP --no-deps --require-hashes -r /home/ann/.cache/rocmdoctor/requirements/97431255127271b4.txt
 torch.wheels: /home/ann/.local/share/rocmdoctor/env/bin/python PIP --index-url https://download.pytorch.org/whl/rocm7.2 -- torch==2.14.0+rocm7.2 torchvision==0.29.0+rocm7.2 torchaudio==2.11.0 triton-rocm==3.8.0
 rocm-libraries.packages.2: apt-get install hipblas-dev hipblaslt-dev hipsparse-dev hipsolver-dev hiprand-dev hipcub-dev rocblas-dev rocprim-dev rocthrust-dev rccl-dev
 bitsandbytes.wheel: /home/ann/.local/share/rocmdoctor/env/bin/python PIP --no-deps -- bitsandbytes==0.50.2
@@ -105,6 +107,8 @@ deepspeed 0.14.0 source
 axolotl 0.4.0 source
 python.venv.2: apt-get install python3.10-venv
 python.environment: python3.10 -m venv /home/ann/.local/share/rocmdoctor/env
+python.pip.1: + /home/ann/.cache/rocmdoctor/requirements/97431255127271b4.txt
+python.pip.2: /home/ann/.local/share/rocmdoctor/env/bin/python PIP --no-deps --require-hashes -r /home/ann/.cache/rocmdoctor/requirements/97431255127271b4.txt
 torch.wheels: /home/ann/.local/share/rocmdoctor/env/bin/python PIP --index-url https://download.pytorch.org/whl/rocm6.0 -- torch==2.3.1+rocm6.0 torchvision==0.18.1+rocm6.0 torchaudio==2.3.1+rocm6.0 pytorch-triton-rocm==2.3.1
 rocm-libraries.packages.2: apt-get install hipblas-dev hipblaslt-dev hipsparse-dev hipsolver-dev hiprand-dev hipcub-dev rocblas-dev rocprim-dev rocthrust-dev rccl-dev
 bitsandbytes.build.2: /home/ann/.local/share/rocmdoctor/env/bin/python PIP -- setuptools==80.9.0 wheel==0.45.1 scikit-build-core==0.11.6 trove-classifiers==2025.8.6.13 packaging==23.2

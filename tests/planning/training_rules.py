@@ -54,8 +54,10 @@ def broken(plan: Plan, box: Box) -> list[str]:
 
 
 def pips(plan: Plan) -> Iterator[tuple[Action, tuple[str, ...], list[str]]]:
-    """Each installation by pip: its options, and what it is given."""
+    """Each installation by pip but that of pip itself: its options, and what it is given."""
     for action in plan.actions:
+        if action.recipe == "python":
+            continue
         if isinstance(action.do, Exec) and "pip" in action.do.argv and "install" in action.do.argv:
             after = action.do.argv[action.do.argv.index("install") + 1 :]
             cut = after.index("--")
