@@ -80,8 +80,9 @@ class PipSettings(Fact):
     def follow_up(cls, ev: Evidence) -> Mapping[str, Query]:
         home, (prefix, _) = home_of(ev), chosen(ev)
         paths = [f"{home}/.pip/pip.conf", f"{home}/.config/pip/pip.conf"] if home else []
-        paths += [f"{prefix}/pip.conf"] if prefix != SYSTEM else []
         asked: dict[str, Query] = {path: Read(path, keep=_KEEP, limit=16384) for path in paths}
+        if prefix != SYSTEM:
+            asked[f"{prefix}/pip.conf"] = pip_conf_question(prefix)
         if home:
             asked["conda"] = Read(f"{home}/.condarc", keep=_CHANNELS, limit=16384)
         return asked
@@ -100,6 +101,11 @@ class PipSettings(Fact):
             uv={s.name: s for s in _variables(ev, _UV, "UV_")},
             channels=tuple(c for c in channels if c not in ("-", "channels:")),
         )
+
+
+def pip_conf_question(env: str) -> Read:
+    """The question for what pip reads in an environment's folder."""
+    return Read(f"{env}/pip.conf", keep=_KEEP, limit=16384)
 
 
 def read_settings(path: str, text: str) -> list[Setting]:

@@ -52,8 +52,9 @@ class Ground:
 
     `wanted` are the releases that the same plan chooses, by recipe, and `keep` the vendors whose packages were asked to
     stay. Of the steps before this one, `leaving` collects the packages that they remove, `dropped` the repositories that
-    they take out of apt, `cleared` the paths that they move away, and `mended` is whether they let dpkg and apt finish
-    what those had begun. `notes` are what the user should know besides. `projects` are those that there are patches for,
+    they take out of apt, `cleared` the paths that they move away, `altered` the Python environments that they install into,
+    `uninstalled` the distributions that they take out of one, and `mended` is whether they let dpkg and apt finish what those
+    had begun. `notes` are what the user should know besides. `projects` are those that there are patches for,
     `verdicts` what the checks say, by id. `locked` are the files that a lock names, by distribution, and `folder` holds
     them and the sources, where no server is to be asked.
     """
@@ -70,6 +71,8 @@ class Ground:
         self.leaving: set[str] = set()
         self.dropped: set[Source] = set()
         self.cleared: set[str] = set()
+        self.altered: set[str] = set()
+        self.uninstalled: set[tuple[str, str]] = set()
         self.mended = False
         self.notes: list[str] = []
         self.projects: Mapping[str, Project] = {}

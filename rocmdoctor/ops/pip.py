@@ -81,6 +81,7 @@ def pip_install(  # noqa: PLR0913 - the keys of a step
     absent = missing(ground, found, packages)
     if not absent:
         return
+    ground.altered.add(full)
     if hashes:
         _all_hashed(packages, hashes)
         path, text = _listed(ground, packages, hashes)
@@ -153,7 +154,7 @@ def missing(ground: Ground, env: Environment, packages: Sequence[str]) -> list[s
     absent = []
     for requirement in packages:
         name = named(requirement)
-        version = env.version(name)
+        version = None if (env.path, name) in ground.uninstalled else env.version(name)
         ground.claim(f"distribution {name} in {env.path}", version or "absent")
         if version is None or not _is(requirement, version):
             absent.append(requirement)

@@ -178,7 +178,8 @@ def wheel_build(  # noqa: PLR0913 - the keys of a step
     given = {**made.given(patched), **(_processor(ground) if native else {})}
     key = _key(ground, made, found, given)
     ground.claim(f"key of the wheel {name} {version}", key)
-    installed = found.dists.get(normalized(name), ("", ""))[1]
+    gone = (made.env, normalized(name)) in ground.uninstalled
+    installed = "" if gone else found.dists.get(normalized(name), ("", ""))[1]
     ground.claim(f"wheel of {name} in {made.env}", installed or "none of the cache")
     if installed == key:
         return
@@ -187,7 +188,7 @@ def wheel_build(  # noqa: PLR0913 - the keys of a step
     wanted_first = [*(() if kept else needs), *requires]
     if kept:
         yield from _first(ground, made.env, found, wanted_first, index, wheels)
-        yield _installed(made, found, {**work, "origin": _origin(ground, made)}, kept=True)
+        yield _installed(ground, made, found, {**work, "origin": _origin(ground, made)}, kept=True)
         return
     yield from _sources(ground, made, tree, mirror, size_mb, patched=bool(patched))
     yield from _patching(ground, made, tree)
@@ -201,7 +202,7 @@ def wheel_build(  # noqa: PLR0913 - the keys of a step
         disk=disk_mb * 1000**2,
         seconds=float(seconds),
     )
-    yield _installed(made, found, work, kept=False)
+    yield _installed(ground, made, found, work, kept=False)
 
 
 def _compiling(ground: Ground, name: str, memory_mb_per_job: int) -> str:
@@ -277,7 +278,10 @@ def _origin(ground: Ground, made: _Made) -> dict[str, Any]:
     return {"url": made.url, **pin, "patches": applied, "needs": list(made.needs)}
 
 
-def _installed(made: _Made, env: Environment, work: Mapping[str, Any], *, kept: bool) -> Action:
+def _installed(
+    ground: Ground, made: _Made, env: Environment, work: Mapping[str, Any], *, kept: bool
+) -> Action:
+    ground.altered.add(made.env)
     where = "from the cache" if kept else "that was built"
     before = env.version(made.name)
     lost = f"; {made.name} {before} was there before and is not brought back" if before else ""

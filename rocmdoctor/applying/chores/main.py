@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rocmdoctor.applying.chores import build, checkout, install, unpack
+from rocmdoctor.applying.chores import build, checkout, install, protect, unpack
 from rocmdoctor.applying.chores.running import SAID, ChoreError, in_words
 
 CHORES: Mapping[str, Callable[..., None]] = {
     "build": build.build,
     "checkout": checkout.checkout,
     "install": install.install,
+    "protect": protect.protect,
     "unpack": unpack.unpack,
 }
 
