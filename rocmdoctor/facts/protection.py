@@ -17,12 +17,16 @@ from rocmdoctor.model import Env, Query, Read, Run
 
 @frozen
 class Kept:
-    """A row of the table: names and patterns, the recipe that puts them back, and the file that tells the right build."""
+    """A row of the table: names and patterns, the recipe that puts them back, and what tells the right build.
+
+    `file` is one whose text has `pattern`, `libraries` are patterns of paths of which one must be there; none: any build is.
+    """
 
     names: tuple[str, ...]
     recipe: str
     file: str = ""
     pattern: str = ""
+    libraries: tuple[str, ...] = ()
 
 
 @frozen
@@ -40,12 +44,30 @@ class ProtectionTable(Table):
             re.compile(row.get("pattern", ""))
         return cls(
             tuple(
-                Kept(tuple(row["names"]), row["recipe"], row.get("file", ""), row.get("pattern", ""))
+                Kept(
+                    names=tuple(row["names"]),
+                    recipe=row["recipe"],
+                    file=row.get("file", ""),
+                    pattern=row.get("pattern", ""),
+                    libraries=tuple(row.get("libraries", ())),
+                )
                 for row in data["keep"]
             ),
             {row["name"]: row["why"] for row in data["out"]},
             {row["name"]: (row["specifier"], row["why"]) for row in data["bound"]},
         )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What is held, as the work of a step is given it."""
+        return [
+            {
+                "names": list(row.names),
+                "file": row.file,
+                "pattern": row.pattern,
+                "libraries": list(row.libraries),
+            }
+            for row in self.keep
+        ]
 
     def recipe(self, name: str) -> str | None:
         """The recipe that puts a distribution back; None for one that is not held."""

@@ -86,10 +86,6 @@ def _written(ground: Ground, env: Environment) -> bool:
 
 def _protecting(ground: Ground, env: str) -> Action:
     table = ground.known.get(ProtectionTable)
-    keep = [
-        {"names": list(row.names), **({"file": row.file, "pattern": row.pattern} if row.file else {})}
-        for row in table.keep
-    ]
     bounds = {name: list(row) for name, row in table.bounds.items()}
     paths = [f"{env}/{name}" for name in (protection.RECORD, protection.CONSTRAINTS, protection.OVERRIDES)]
     before = ground.answer(record_question(env)).ok
@@ -102,7 +98,7 @@ def _protecting(ground: Ground, env: str) -> Action:
         else Undo("commands", "removes these files", (("rm", "-f", "--", *paths),))
     )
     return Action(
-        do=Exec(chore("protect", env=env, keep=keep, out=dict(table.out), bounds=bounds)),
+        do=Exec(chore("protect", env=env, keep=table.rows(), out=dict(table.out), bounds=bounds)),
         says=f"write {env}/{protection.CONSTRAINTS}: what is installed there for the GPUs, so that pip does not replace it",
         undo=undo,
         root=False,
@@ -130,7 +126,9 @@ def _pip_conf(ground: Ground, env: str) -> Iterator[Action]:
             seconds=1.0,
         )
         return
-    yield _lines(path, protection.pip_conf_text(env, others), f"let {path} name it, which pip reads from everywhere")
+    yield _lines(
+        path, protection.pip_conf_text(env, others), f"let {path} name it, which pip reads from everywhere"
+    )
 
 
 def _others(ground: Ground, env: str) -> tuple[str, ...]:
@@ -179,14 +177,14 @@ def pip_clear(
     *,
     env: Place,
     checks: dict[str, list[str]] = NO_CHECKS,
-    changed: list[str] = NO_WORDS,
+    changed: dict[str, list[str]] = NO_CHECKS,
     parts: list[str] = NO_WORDS,
 ) -> Iterator[Action]:
     """Uninstall what pip put in the place of builds for the GPUs, so that the steps after it put these back.
 
-    `checks`: the id of a check to the distributions that go where it warns or fails. Those of `changed` go where they are
-    another build of the version that was recorded. `parts` are patterns of what came along with builds for other GPUs: with
-    any of these they go where nothing that stays asks for them, unless such a GPU is here.
+    `checks`: the id of a check to the distributions that go where it warns or fails; `changed`: a distribution to those that
+    go where it is not what was recorded. `parts` are patterns of what came along with builds for other GPUs: with any of
+    these they go where nothing that stays asks for them, unless such a GPU is here.
     """
     full = resolved(ground, "env", env, "user")
     found = environment(ground, full)
@@ -194,9 +192,12 @@ def pip_clear(
     if found.state != "there" or not found.writable or judged is None or judged.prefix != full:
         return
     patterns = [name for check, names in checks.items() if _wrong(ground, check) for name in names]
-    goes = {name for name in found.dists if protection.matches(name, patterns)}
     drift = ground.maybe(Drift)
-    goes |= {c.name for c in drift.changes if c.how == "files" and c.name in changed} if drift else set()
+    for change in drift.changes if drift else ():
+        if change.name in changed:
+            ground.claim(f"{change.name} as it was recorded in {full}", change.how)
+            patterns += changed[change.name]
+    goes = {name for name in found.dists if protection.matches(name, patterns)}
     if not goes:
         return
     goes |= _parts(ground, found, goes, parts)

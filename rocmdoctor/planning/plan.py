@@ -24,6 +24,7 @@ from rocmdoctor.planning.fits import misfit
 from rocmdoctor.planning.here import plain, source_here, version_here
 from rocmdoctor.planning.interpreter import PYTHON, folder, python_here
 from rocmdoctor.planning.order import NoSuchTargetError, held_by, steps, wanted
+from rocmdoctor.planning.recorded import as_recorded
 from rocmdoctor.planning.refusal import Refusal, RefusedError
 from rocmdoctor.planning.targets import targets
 from rocmdoctor.planning.wish import ROCM, wishes
@@ -79,7 +80,7 @@ def outline(request: Request, book: Cookbook, ground: Ground, verdicts: Mapping[
         raise RefusedError(
             Refusal("misfit", f"nothing of it is for this machine: {whole}", "Choose another target.")
         )
-    taken = choose(meant, ground.known, ground.gfx, request, held)
+    taken = _taken(meant, ground, request, held)
     ground.wanted = {name: item.choice for name, item in taken.items()}
     for name, item in ground.wanted.items():
         ground.claim(f"release of {name}", f"{item.version} {item.source}".strip())
@@ -88,6 +89,25 @@ def outline(request: Request, book: Cookbook, ground: Ground, verdicts: Mapping[
     verify = dict.fromkeys(name for recipe in meant for name in _verify(recipe, taken.get(recipe.id)))
     notes = (*found.notes, *ground.notes, *_notes(taken, request, ground.known))
     return Outline(request, found.gfx, ground.wanted, tuple(bound), left, notes, tuple(verify))
+
+
+def _taken(
+    meant: list[Recipe], ground: Ground, request: Request, held: tuple[str, ...]
+) -> Mapping[str, Chosen]:
+    """The releases; where an environment was changed, those that it had before, as far as they still go together."""
+    recipes = {recipe.id: recipe for recipe in meant}
+    before = tuple(as_recorded(request, recipes, ground.known, ground.person.home))
+    if before:
+        try:
+            taken = choose(meant, ground.known, ground.gfx, request, (*held, *before))
+        except RefusedError:
+            ground.note(f"{', '.join(before)}, as it was recorded, does not go with this machine any more")
+        else:
+            ground.note(
+                f"{', '.join(before)} is taken because it was there before: the environment was changed since"
+            )
+            return taken
+    return choose(meant, ground.known, ground.gfx, request, held)
 
 
 def _chosen(request: Request, book: Cookbook) -> list[Recipe]:
