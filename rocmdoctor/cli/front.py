@@ -8,6 +8,7 @@ VERBS = {
     "undo": "take an installation back",
     "verify": "prove that it works: compile for the GPU, look into the code, run it",
     "env": "the few variables that this machine needs, and why not the others",
+    "pip": "install with pip, and leave alone what was installed for the GPUs",
     "cache": "wheels that were built here: show, clear away, carry to other machines",
     "history": "what was installed here, when, and how it ended",
     "collect": "save what can be asked of this machine, to be judged elsewhere",
