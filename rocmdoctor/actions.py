@@ -17,7 +17,8 @@ PLAN_SCHEMA = 1
 class Exec:
     """A program, as an argument list. Nothing is ever given to a shell.
 
-    `simulate` is asked right before: the packages that it says would go must be among the action's `removes`.
+    `simulate` is asked right before: the packages that it says would go must be among the action's `removes`. Where it is a
+    pip, it must not say that it would install what is of the patterns `keeps`, but for those that are `named`.
     `heal`: programs that mend what an earlier try left when it was cut off; they run before such a second try.
     `creates` names a path that proves, once it is there, that the program need not run again.
     """
@@ -29,6 +30,8 @@ class Exec:
     heal: tuple[tuple[str, ...], ...] = ()
     creates: str = ""
     codes: tuple[int, ...] = (0,)
+    keeps: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
 
 
 @frozen

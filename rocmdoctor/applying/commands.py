@@ -15,6 +15,7 @@ from rocmdoctor.applying.failures import meaning
 from rocmdoctor.applying.programs import Ended, Order, ProgramError, run
 from rocmdoctor.applying.simulate import not_agreed
 from rocmdoctor.applying.steps import Context, StepError, StoppedError
+from rocmdoctor.planning.pip_report import BadReportError, touched
 
 _SHOWN = 120
 _MEANS: Mapping[int, str] = {
@@ -75,7 +76,11 @@ def execute(
         checked(order(argv, do, action, person), context, what="mending what an interrupted try left")
     if do.simulate:
         asked = order(do.simulate, do, action, person)
-        agreed(Order(**{**asked.__dict__, "finish": False, "keep": 16 << 20}), action.removes, context)
+        asked = Order(**{**asked.__dict__, "finish": False, "keep": 16 << 20})
+        if do.keeps:
+            unharmed(asked, do, context)
+        else:
+            agreed(asked, action.removes, context)
     said = checked(order(do.argv, do, action, person), context, do.codes)
     return {"code": said.code, "seconds": round(said.seconds, 1), **came(action, context)}
 
@@ -86,6 +91,31 @@ def came(action: Action, context: Context) -> Mapping[str, Any]:
         return {}
     found = packages.since(context.packages, action.do.env if isinstance(action.do, Exec) else {})
     return found.as_json() if found else {}
+
+
+def unharmed(order: Order, do: Exec, context: Context) -> None:
+    """Asks pip what it would install. Raises StepError when that would replace what must stay, StoppedError.
+
+    A pip that cannot tell, and one that finds no way, are left to the step itself, which says it in pip's words.
+    """
+    try:
+        said = run(order, context.log, context.on_line, context.stop)
+    except ProgramError as error:
+        raise StepError(f"{error}; nothing was done") from error
+    if said.why == "stopped":
+        raise StoppedError
+    if said.code != 0:
+        return
+    try:
+        hit = touched(said.kept, do.keeps, do.named)
+    except BadReportError:
+        return
+    if hit:
+        raise StepError(
+            f"pip would change what was installed for the GPUs: {'; '.join(map(str, hit))}. Nothing was done; plan again with"
+            " versions that go together",
+            context.log,
+        )
 
 
 def agreed(order: Order, removes: tuple[str, ...], context: Context) -> None:

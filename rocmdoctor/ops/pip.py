@@ -10,6 +10,7 @@ from packaging.version import InvalidVersion, Version
 from rocmdoctor.actions import Action, Exec, Undo, WriteFile
 from rocmdoctor.facts.base import UnknownError
 from rocmdoctor.facts.distributions import named, normalized
+from rocmdoctor.facts.protection import ProtectionTable, record_question
 from rocmdoctor.model import Query
 from rocmdoctor.ops.arguments import NO_VALUES, BadArgumentError, Place, Project, Requirement, Sha256, Url
 from rocmdoctor.ops.environments import (
@@ -32,6 +33,12 @@ REPORT = ".rocmdoctor-pip-{}.json"
 _INSTALL = ("install", "--no-user", "--progress-bar", "off", "--no-warn-script-location")
 
 
+# What it would install, told and not done.
+_LOOK = ("--dry-run", "--quiet", "--report", "-")
+# Stands in for the constraints that the environment's pip.conf names, which hold what this very step may change.
+_UNHELD = {"PIP_CONSTRAINT": "/dev/null"}
+
+
 class NotLockedError(ForbiddenError):
     """What a lock names no file of."""
 
@@ -48,7 +55,9 @@ def pip(env: str, *words: str) -> tuple[str, ...]:
 
 
 def _asks(ground: Ground, *, env: str, **_: object) -> Iterator[Query]:
-    yield from env_questions(resolved(ground, "env", env, "user"))
+    full = resolved(ground, "env", env, "user")
+    yield from env_questions(full)
+    yield record_question(full)
     yield from ways()
 
 
@@ -81,6 +90,7 @@ def pip_install(  # noqa: PLR0913 - the keys of a step
     absent = missing(ground, found, packages)
     if not absent:
         return
+    keeps, own = _keeping(ground, found, packages)
     ground.altered.add(full)
     if hashes:
         _all_hashed(packages, hashes)
@@ -90,11 +100,20 @@ def pip_install(  # noqa: PLR0913 - the keys of a step
         words = ["--require-hashes", "-r", path]
     else:
         words = ["--", *packages]
-    argv = pip(full, *_INSTALL, *(["--no-deps"] if no_deps else []), *_places(ground, index, wheels), *words)
+    words = [*(["--no-deps"] if no_deps else []), *_places(ground, index, wheels), *words]
+    argv = pip(full, *_INSTALL, *words)
+    # With --no-deps nothing comes but what the plan names.
+    looks = bool(keeps) and not no_deps
     only_here = wheels is not None and (index is None or bool(ground.folder))
     report = {"PIP_REPORT": f"{full}/{REPORT.format(sha256_of(' '.join(words))[:12])}"}
     yield Action(
-        do=Exec(argv, {**_env(ground, index, only_here=only_here), **report}),
+        do=Exec(
+            argv,
+            {**_env(ground, index, only_here=only_here), **report, **own},
+            simulate=pip(full, *_INSTALL, *_LOOK, *words) if looks else (),
+            keeps=keeps if looks else (),
+            named=tuple(sorted(map(named, packages))) if looks else (),
+        ),
         says=f"install {', '.join(absent)} into {full}{_from(None if ground.folder else index, wheels)}",
         undo=_undo(found, absent),
         root=False,
@@ -105,6 +124,24 @@ def pip_install(  # noqa: PLR0913 - the keys of a step
         disk=disk_mb * 1000**2,
         seconds=float(seconds),
     )
+
+
+def _keeping(
+    ground: Ground, env: Environment, packages: Sequence[str]
+) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """Patterns of what this step must leave alone, and the variable that frees it of the environment's own constraints.
+
+    A step may change what comes from the recipe that its packages are of, and nothing where there is nothing yet.
+    """
+    table = ground.known.get(ProtectionTable)
+    there = [name for name in env.dists if table.recipe(name)]
+    held = ground.answer(record_question(env.path)).ok
+    if not there and env.path not in ground.altered:
+        return (), _UNHELD if held else NO_VALUES
+    mine = {table.recipe(named(package)) for package in packages}
+    rows = [row for row in table.keep if row.recipe not in mine]
+    out = () if mine - {None} else tuple(table.out)
+    return (*(name for row in rows for name in row.names), *out), _UNHELD if held else NO_VALUES
 
 
 def allowed(ground: Ground, packages: Sequence[str], *, alone: bool) -> tuple[list[str], dict[str, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 from rocmdoctor import wheel_key
 from rocmdoctor.actions import Action, Exec, Undo
 from rocmdoctor.facts.distributions import normalized
+from rocmdoctor.facts.protection import record_question
 from rocmdoctor.facts.system import Hardware
 from rocmdoctor.frozen import frozen
 from rocmdoctor.job_count import fitting
@@ -115,6 +116,7 @@ def _asks(ground: Ground, **given: Any) -> Iterator[Query]:
     made = _made(ground, given)
     tree = made.tree(ground, _patches(ground, made))
     yield from env_questions(made.env)
+    yield record_question(made.env)
     yield from ways()
     yield from (
         checkout_questions(tree) if made.commit else source_questions(ground, made.url, made.sha256, tree)

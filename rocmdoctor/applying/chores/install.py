@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from rocmdoctor import wheel_key
+from rocmdoctor import protection, wheel_key
 from rocmdoctor.applying import wheels
 from rocmdoctor.applying.chores import shape
 from rocmdoctor.applying.chores.running import ChoreError, run
@@ -47,8 +49,11 @@ def install(
         "--disable-pip-version-check",
         "--no-user",
     ]
+    # The environment's own constraints name the version that this one may take the place of.
+    held = Path(env, protection.CONSTRAINTS).exists()
     run(
         [*pip, "--no-deps", "--no-index", "--force-reinstall", str(wheel)],
         env,
+        {"PIP_CONSTRAINT": os.devnull} if held else None,
         what=f"pip install {entry.wheel}",
     )
