@@ -24,6 +24,7 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
+    from rocmdoctor.explaining import KnownError
     from rocmdoctor.patching import Patch, PatchProblem, Project
     from rocmdoctor.recipe import Problem, Recipe, Recipes, Stack
 
@@ -258,6 +259,62 @@ def _place(path: Path, error: Exception) -> str:
     return f"{path}:{line}" if line else str(path)
 
 
+def known_error_files(folder: Path) -> list[Path]:
+    """The files of known errors of a folder, sorted."""
+    return sorted((folder / "checks" / "known-errors").glob("*.yaml"))
+
+
+def load_known_errors(
+    folders: Iterable[Path], faults: Collection[str] | None = None, checks: Collection[str] | None = None
+) -> tuple[KnownError, ...]:
+    """All of the folders' checks/known-errors/*.yaml. A file that was read before is taken as it was kept then.
+
+    `faults` and `checks` are the names that files may refer to; without them, and from what was kept, they are not looked
+    at. Raises BadKnownErrorError with all that is wrong in all files, ContentError for what is wrong between them.
+    """
+    from rocmdoctor.explaining import error_of  # noqa: PLC0415 - checks need none
+
+    plain: list[Mapping[str, Any]] = []
+    wrong: list[Problem] = []
+    for path in (path for folder in folders for path in known_error_files(folder)):
+        try:
+            stamp = path.stat()
+            kept = path.parent / "__pycache__" / f"{path.stem}.{stamp.st_mtime_ns:x}.{stamp.st_size:x}.json"
+        except OSError as error:
+            raise ContentError(str(path), f"cannot be read: {error.strerror}") from error
+        held = _kept(kept) if faults is None else None
+        if held is None:
+            try:
+                held = {"errors": _read_known_errors(path, faults, checks)}
+            except _bad_known_error() as error:
+                wrong += error.problems
+                continue
+            _keep(path, kept, held)
+        plain += held["errors"]
+    if wrong:
+        raise _bad_known_error()(wrong)
+    if faults is not None:
+        from rocmdoctor.explaining.loading import check_together  # noqa: PLC0415
+
+        for said in check_together(plain):
+            raise ContentError("checks/known-errors", said)
+    return tuple(error_of(item) for item in plain)
+
+
+def _bad_known_error() -> Any:
+    from rocmdoctor.explaining.loading import BadKnownErrorError  # noqa: PLC0415 - reading YAML takes long to import
+
+    return BadKnownErrorError
+
+
+def _read_known_errors(
+    path: Path, faults: Collection[str] | None, checks: Collection[str] | None
+) -> list[dict[str, Any]]:
+    from rocmdoctor.explaining.loading import read_errors  # noqa: PLC0415
+
+    return read_errors(_recipe_text(path), str(path), faults, checks)
+
+
 class DataTables:
     """Tables of checks/data/, each loaded once."""
 
@@ -300,6 +357,11 @@ def _kept(kept: Path) -> Mapping[str, Any] | None:
 
 def _parsed(path: Path, kept: Path) -> Mapping[str, Any]:
     data = tomllib.loads(path.read_text(encoding="utf-8"))
+    _keep(path, kept, data)
+    return data
+
+
+def _keep(path: Path, kept: Path, data: Mapping[str, Any]) -> None:
     # Kept where Python keeps its own byte code, under the same switch, and as little missed where that is not possible.
     if not sys.dont_write_bytecode:
         with suppress(OSError, TypeError):
@@ -310,4 +372,3 @@ def _parsed(path: Path, kept: Path) -> Mapping[str, Any]:
             for old in kept.parent.glob(f"{path.stem}.*.json"):
                 if old != kept:
                     old.unlink()
-    return data

@@ -1,0 +1,295 @@
+"""Finds known errors in a stream of bytes, in one pass and constant memory.
+
+A template needs a whole word of its own in the line. The words of a block are looked up in the table of those words at
+once, so that the number of templates costs nothing where none of their words stands; lines with one are compared.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Iterator, Sequence
+
+from rocmdoctor.explaining.cleaning import ESCAPES, OPEN_ESCAPE, SPACED, bare, compared, printable, text_of
+from rocmdoctor.explaining.seeing import Findings, Seen, State
+from rocmdoctor.explaining.templates import Template, keys, parts
+from rocmdoctor.explaining.values import KnownError, Says, Sign
+
+BLOCK = 1 << 17
+_WINDOW = 4096  # of a line that is longer, so much on each side of a word is looked at
+_AHEAD = 2048  # always kept unread, so that a line and what it was wrapped into are seen together
+_BEHIND = 16384
+_MOST = 10_000  # a line that was seen so often is not looked for any more
+_WRAPPED = 60  # no terminal or program wraps shorter lines
+_LETTERS = bytes(c if chr(c).isascii() and chr(c).isalpha() else 32 for c in range(256))
+_SHARED = {
+    "error",
+    "Error",
+    "ERROR",
+    "failed",
+    "Failed",
+    "file",
+    "the",
+    "for",
+    "not",
+    "and",
+    "version",
+    "device",
+    "from",
+}
+_SHARED |= {
+    "found",
+    "with",
+    "has",
+    "module",
+    "package",
+    "torch",
+    "python",
+    "Python",
+    "warning",
+    "kernel",
+    "that",
+    "can",
+}
+_SHARED |= {
+    "this",
+    "your",
+    "you",
+    "use",
+    "usr",
+    "lib",
+    "opt",
+    "rocm",
+    "install",
+    "directory",
+    "such",
+    "HIP",
+    "GPU",
+    "gpu",
+}
+
+
+class Line:
+    """A template with whom it speaks for: the number of the error, and as what (`says`, `near`, `unless`)."""
+
+    __slots__ = ("count", "roles", "says", "template", "words")
+
+    def __init__(self, says: Says) -> None:
+        made = parts(says.text, says.where)
+        self.says = says
+        self.template = Template(made)
+        self.words = _telling(keys(made))
+        self.roles: list[tuple[int, str, Says]] = []
+        self.count = 0
+
+
+def _telling(words: Sequence[str]) -> tuple[str, ...]:
+    """Two words by which a line is found: long ones that other lines seldom hold. Two, because lines are wrapped in words."""
+    ordered = sorted(dict.fromkeys(words), key=lambda w: (w in _SHARED, -min(len(w), 12), words.index(w)))
+    return tuple(ordered[:2])
+
+
+class Lines:
+    """All templates of known errors and signs, each once, by their words. Made once, used by any number of readers."""
+
+    def __init__(self, errors: Sequence[KnownError], signs: Sequence[Sign] = ()) -> None:
+        self.errors = tuple(errors)
+        self.signs = tuple(signs)
+        self.lines: list[Line] = []
+        known: dict[object, Line] = {}
+        for number, error in enumerate(errors):
+            for role, group in (("says", error.says), ("near", error.near), ("unless", error.unless)):
+                self._add(known, number, role, group)
+        for number, sign in enumerate(signs):
+            self._add(known, number, "sign", (sign.says,))
+            self._add(known, number, "no-sign", sign.unless)
+        self.by_word: dict[bytes, list[int]] = {}
+        for at, line in enumerate(self.lines):
+            for word in line.words:
+                self.by_word.setdefault(word.encode(), []).append(at)
+
+    def _add(self, known: dict[object, Line], number: int, role: str, group: Iterable[Says]) -> None:
+        for says in group:
+            key = (says.text, tuple(sorted(says.where.items())))
+            if key not in known:
+                known[key] = Line(says)
+                self.lines.append(known[key])
+            known[key].roles.append((number, role, says))
+
+
+class Explainer:
+    """Reads a log: `feed` bytes as they come, of any size, then `close`. `begin` names the next file."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._state = State(lines.errors, lines.signs)
+        self._counts = [0] * len(lines.lines)
+        self._words = dict(lines.by_word)
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._file = ""
+        self._base = 0
+        self._text = b""
+        self._fresh()
+
+    def _fresh(self) -> None:
+        self._base += len(self._text)
+        self._text = b""
+        self._done = 0
+        self._line = 1
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._begun = False
+        self._held = b""
+
+    def begin(self, file: str) -> None:
+        """The bytes from here on are of another file; lines are counted anew."""
+        self._flush()
+        self._file = file
+        self._fresh()
+
+    def feed(self, data: bytes) -> None:
+        """Takes the next bytes. Cheap for small pieces: they are read when enough has come."""
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size >= BLOCK:
+            self._read(final=False)
+
+    def close(self) -> Findings:
+        """What was found."""
+        self._flush()
+        return self._state.findings()
+
+    def _flush(self) -> None:
+        self._read(final=True)
+
+    # ---- from bytes to blocks
+
+    def _read(self, *, final: bool) -> None:
+        data = b"".join(self._waiting)
+        self._waiting, self._size = [], 0
+        for at in range(0, max(len(data), 1), BLOCK):
+            self._take(data[at : at + BLOCK], final=final and at + BLOCK >= len(data))
+
+    def _take(self, data: bytes, *, final: bool) -> None:
+        self._text += self._plain(data, final=final)
+        end = len(self._text)
+        if not final:
+            end = self._text.rfind(b"\n", self._done, max(self._done, end - _AHEAD)) + 1 or max(
+                self._done, end - _AHEAD
+            )
+        if end > self._done:
+            self._scan(self._done, end)
+            self._done = end
+        drop = max(0, self._done - _BEHIND)
+        self._text, self._done, self._base = self._text[drop:], self._done - drop, self._base + drop
+
+    def _plain(self, data: bytes, *, final: bool) -> bytes:
+        if not self._begun and data:
+            self._begun = True
+            if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+            elif data[:3] == b"\xef\xbb\xbf":
+                data = data[3:]
+        if self._decoder is not None:
+            data = self._decoder.decode(data, final).encode("utf-8", "backslashreplace")
+        data, self._held = self._held + data, b""
+        if b"\x1b" in data:
+            data = ESCAPES.sub(b"", data)
+            cut = OPEN_ESCAPE.search(data, max(0, len(data) - 2100)) if not final else None
+            if cut is not None:
+                data, self._held = data[: cut.start()], data[cut.start() :]
+        return data.translate(SPACED)
+
+    # ---- from blocks to lines
+
+    def _scan(self, start: int, end: int) -> None:
+        words = set(self._text[start:end].translate(_LETTERS).split())
+        hits = words & self._words.keys()
+        at, line = start, self._line
+        if hits:
+            for first, last, numbers in self._windows(hits, start, end):
+                line += self._text.count(b"\n", at, first)
+                at = max(at, first)
+                self._try(first, last, line, numbers)
+        self._line = line + self._text.count(b"\n", at, end)
+
+    def _windows(self, hits: Iterable[bytes], start: int, end: int) -> Iterator[tuple[int, int, list[int]]]:
+        """The lines that hold one of the words, in order, with the templates to try there."""
+        found: dict[tuple[int, int], list[int]] = {}
+        for word in sorted(hits):
+            at = self._text.find(word, start, end)
+            while at >= 0:
+                first, last = self._bounds(at)
+                found.setdefault((first, last), []).extend(self._words[word])
+                # Of a line that is longer than a window, the next window begins where this one is half over.
+                beyond = last if last - at < _WINDOW else at + _WINDOW // 2
+                at = self._text.find(word, max(beyond, at + 1), end)
+        for (first, last), numbers in sorted(found.items()):
+            yield first, last, list(dict.fromkeys(numbers))
+
+    def _bounds(self, at: int) -> tuple[int, int]:
+        low, high = max(0, at - _WINDOW), min(len(self._text), at + _WINDOW)
+        first = max(self._text.rfind(b"\n", low, at), self._text.rfind(b"\r", low, at)) + 1 or low
+        ends = [p for p in (self._text.find(b"\n", at, high), self._text.find(b"\r", at, high)) if p >= 0]
+        return first, min(ends, default=high)
+
+    # ---- from lines to what they say
+
+    def _try(self, first: int, last: int, line: int, numbers: Iterable[int]) -> None:
+        shown = text_of(self._text[first:last])
+        plain = compared(shown)
+        short = compared(bare(shown))
+        joined: list[tuple[str, int, int]] | None = None
+        for number in numbers:
+            template = self._lines.lines[number].template
+            holes = template.match(short)
+            if holes is None and plain != short:
+                holes = template.match(plain)
+            where, text = line, shown
+            if holes is None:
+                if joined is None:
+                    joined = self._joined(first, last, short)
+                for whole, seam, up in joined:
+                    holes = template.match(whole, seam)
+                    if holes is not None:
+                        where, text = line - up, whole
+                        break
+            if holes is not None:
+                self._saw(number, where, text, holes, first)
+
+    def _joined(self, first: int, last: int, short: str) -> list[tuple[str, int, int]]:
+        """The line with the one before or after it, where one may have been wrapped into both; with the place of the seam."""
+        made = []
+        if last - first >= _WRAPPED and self._text[last : last + 1] == b"\n":
+            after = (
+                compared(bare(text_of(self._text[last + 1 : self._bounds(last + 1)[1]])))
+                if last + 1 < len(self._text)
+                else ""
+            )
+            if after:
+                made += [(f"{short} {after}", len(short), 0), (short + after, len(short), 0)]
+        if first >= 2 and self._text[first - 1 : first] == b"\n":
+            begin = self._bounds(first - 2)[0] if self._text[first - 2 : first - 1] != b"\n" else first - 1
+            before = compared(bare(text_of(self._text[begin : first - 1])))
+            if first - 1 - begin >= _WRAPPED:
+                made += [(f"{before} {short}", len(before), 1), (before + short, len(before), 1)]
+        return made
+
+    def _saw(self, number: int, line: int, text: str, holes: dict[str, str], at: int) -> None:
+        known = self._lines.lines[number]
+        self._counts[number] += 1
+        if self._counts[number] == _MOST:
+            self._words = {w: [n for n in ns if n != number] for w, ns in self._words.items()}
+            self._words = {w: ns for w, ns in self._words.items() if ns}
+        seen = Seen(self._file, line, printable(text.strip()), holes, self._base + at, number)
+        for error, role, says in known.roles:
+            self._state.saw(error, role, says, seen, self._around(at))
+
+    def _around(self, at: int) -> bytes:
+        return self._text[max(0, at - 6000) : at + 2000]
+
+
+def read_text(lines: Lines, text: str | bytes) -> Findings:
+    """The findings of a whole text."""
+    explainer = Explainer(lines)
+    explainer.feed(text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text)
+    return explainer.close()
