@@ -24,7 +24,9 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from rocmdoctor.explaining import KnownError
+    from rocmdoctor.explaining import KnownError, Lines, Sign
+    from rocmdoctor.explaining.kinds import Kind
+    from rocmdoctor.explaining.loading import Names
     from rocmdoctor.patching import Patch, PatchProblem, Project
     from rocmdoctor.recipe import Problem, Recipe, Recipes, Stack
 
@@ -264,36 +266,25 @@ def known_error_files(folder: Path) -> list[Path]:
     return sorted((folder / "checks" / "known-errors").glob("*.yaml"))
 
 
-def load_known_errors(
-    folders: Iterable[Path], faults: Collection[str] | None = None, checks: Collection[str] | None = None
-) -> tuple[KnownError, ...]:
+def load_known_errors(folders: Iterable[Path], names: Names | None = None) -> tuple[KnownError, ...]:
     """All of the folders' checks/known-errors/*.yaml. A file that was read before is taken as it was kept then.
 
-    `faults` and `checks` are the names that files may refer to; without them, and from what was kept, they are not looked
-    at. Raises BadKnownErrorError with all that is wrong in all files, ContentError for what is wrong between them.
+    `names` are those that files may refer to; without them, names are not looked up. Raises BadKnownErrorError with all
+    that is wrong in all files, ContentError for what is wrong between them.
     """
     from rocmdoctor.explaining import error_of  # noqa: PLC0415 - checks need none
 
     plain: list[Mapping[str, Any]] = []
     wrong: list[Problem] = []
     for path in (path for folder in folders for path in known_error_files(folder)):
-        try:
-            stamp = path.stat()
-            kept = path.parent / "__pycache__" / f"{path.stem}.{stamp.st_mtime_ns:x}.{stamp.st_size:x}.json"
-        except OSError as error:
-            raise ContentError(str(path), f"cannot be read: {error.strerror}") from error
-        held = _kept(kept) if faults is None else None
-        if held is None:
-            try:
-                held = {"errors": _read_known_errors(path, faults, checks)}
-            except _bad_known_error() as error:
-                wrong += error.problems
-                continue
-            _keep(path, kept, held)
-        plain += held["errors"]
+        held, problems = _known_errors(path, names)
+        plain += held
+        wrong += problems
     if wrong:
-        raise _bad_known_error()(wrong)
-    if faults is not None:
+        from rocmdoctor.explaining.loading import BadKnownErrorError  # noqa: PLC0415
+
+        raise BadKnownErrorError(wrong)
+    if names is not None:
         from rocmdoctor.explaining.loading import check_together  # noqa: PLC0415
 
         for said in check_together(plain):
@@ -301,18 +292,61 @@ def load_known_errors(
     return tuple(error_of(item) for item in plain)
 
 
-def _bad_known_error() -> Any:
-    from rocmdoctor.explaining.loading import BadKnownErrorError  # noqa: PLC0415 - reading YAML takes long to import
+def _known_errors(path: Path, names: Names | None) -> tuple[list[Mapping[str, Any]], list[Problem]]:
+    """The errors of a file as plain data, or what is wrong with them."""
+    try:
+        stamp = path.stat()
+    except OSError as error:
+        raise ContentError(str(path), f"cannot be read: {error.strerror}") from error
+    kept = path.parent / "__pycache__" / f"{path.stem}.{stamp.st_mtime_ns:x}.{stamp.st_size:x}.json"
+    held = _kept(kept) if names is None else None
+    if held is None:
+        # Reading YAML takes fifty times as long, and importing what reads it as well.
+        from rocmdoctor.explaining.loading import BadKnownErrorError, Names, read_errors  # noqa: PLC0415
 
-    return BadKnownErrorError
+        try:
+            held = {"errors": read_errors(_recipe_text(path), str(path), names or Names())}
+        except BadKnownErrorError as error:
+            return [], list(error.problems)
+        _keep(path, kept, held)
+    return list(held["errors"]), []
 
 
-def _read_known_errors(
-    path: Path, faults: Collection[str] | None, checks: Collection[str] | None
-) -> list[dict[str, Any]]:
-    from rocmdoctor.explaining.loading import read_errors  # noqa: PLC0415
+def load_lines(folders: Iterable[Path]) -> Lines:
+    """Known errors, signs of failures and kinds of text, ready for readers. Raises BadKnownErrorError, ContentError."""
+    from rocmdoctor.explaining import Lines  # noqa: PLC0415
 
-    return read_errors(_recipe_text(path), str(path), faults, checks)
+    return Lines(load_known_errors(folders), load_signs(), load_kinds())
+
+
+def load_signs() -> tuple[Sign, ...]:
+    """The lines that tell of a failure, and not which. Raises ContentError."""
+    from rocmdoctor.explaining import Says, Sign, says_of  # noqa: PLC0415
+
+    path = bundled() / "checks" / "data" / "failure-signs.toml"
+    try:
+        return tuple(
+            Sign(says_of(item), tuple(Says(text) for text in item.get("unless", ())))
+            for item in _toml(path)["sign"]
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ContentError(str(path), f"is not what it should be: {error!r}") from error
+
+
+def where_to_ask() -> tuple[str, ...]:
+    """Where people answer questions about what is not known here. Raises ContentError."""
+    return tuple(_toml(bundled() / "checks" / "data" / "failure-signs.toml")["ask"]["where"])
+
+
+def load_kinds() -> tuple[Kind, ...]:
+    """The kinds of text that known errors may ask for. Raises ContentError."""
+    from rocmdoctor.explaining.kinds import kind_of  # noqa: PLC0415
+
+    path = bundled() / "checks" / "data" / "log-kinds.toml"
+    try:
+        return tuple(kind_of(item) for item in _toml(path)["kind"])
+    except (KeyError, TypeError, re.error) as error:
+        raise ContentError(str(path), f"is not what it should be: {error!r}") from error
 
 
 class DataTables:

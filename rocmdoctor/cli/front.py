@@ -11,6 +11,7 @@ VERBS = {
     "pip": "install with pip, and leave alone what was installed for the GPUs",
     "cache": "wheels that were built here: show, clear away, carry to other machines",
     "history": "what was installed here, when, and how it ended",
+    "explain": "name the fault in a log: the line that shows it, the cause, the cure",
     "collect": "save what can be asked of this machine, to be judged elsewhere",
     "list": "what this release knows: checks, gpus, recipes, stacks",
     "patch": "which patches a source tree needs here; applies them",
@@ -25,6 +26,7 @@ Usage: rocmdoctor VERB [OPTIONS]
 
   rocmdoctor check                      judge this machine
   rocmdoctor check --for rocm           fail when ROCm is not there
+  rocmdoctor explain build.log          name the fault in a log
   rocmdoctor collect -o box.json        save this machine's answers
   rocmdoctor check --snapshot box.json  judge a saved one
   rocmdoctor plan base --arch gfx90a    what an installation would do

@@ -39,7 +39,7 @@ _PREFIXES = re.compile("|".join(_BEFORE))
 
 
 def text_of(line: bytes) -> str:
-    """The text of a line; bytes that are no UTF-8 as `\\xNN`."""
+    """The text of a line; bytes that are no UTF-8 are written out in base 16."""
     return line.decode("utf-8", "backslashreplace")
 
 

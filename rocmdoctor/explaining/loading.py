@@ -9,25 +9,11 @@ from typing import Any
 
 from rocmdoctor.explaining.templates import TYPES, BadTemplateError, Hole, fill, parts
 from rocmdoctor.explaining.values import CONFIDENCES
+from rocmdoctor.frozen import frozen
 from rocmdoctor.model import STATUSES
 from rocmdoctor.recipe.page import Page, Path, Scalar, read
 from rocmdoctor.recipe.values import BadRecipeError, Place, Problem
 
-KINDS: Mapping[str, str] = {
-    "pip": "output of pip and of the builds that it starts",
-    "uv": "output of uv",
-    "cmake": "output of cmake's configuring",
-    "ninja": "output of ninja",
-    "make": "output of make",
-    "compiler": "messages of hipcc, clang, gcc or nvcc",
-    "linker": "messages of ld and lld",
-    "apt": "output of apt and dpkg",
-    "dkms": "output of dkms and its make.log",
-    "kernel": "the kernel log",
-    "python": "a traceback of Python",
-    "rccl": "debug output of RCCL or NCCL",
-    "docker": "output of a container build or start",
-}
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 # Words of the log go into commands that people paste, so only holes that cannot hold a surprise may.
 _SAFE = {"path", "version", "gfx", "name", "number", "hex", "words"}
@@ -39,11 +25,21 @@ class BadKnownErrorError(BadRecipeError):
     """Files of known errors that cannot be used: all that is wrong in them, sorted by place."""
 
 
+@frozen
+class Names:
+    """The names that files may refer to; None where they are not looked up."""
+
+    faults: Collection[str] | None = None
+    checks: Collection[str] | None = None
+    kinds: Collection[str] | None = None
+
+
 class _File:
     """One file that is being read: the page, what is wrong so far, and the names that it may refer to."""
 
-    def __init__(self, page: Page, faults: Collection[str] | None, checks: Collection[str] | None) -> None:
-        self.page, self.faults, self.checks = page, faults, checks
+    def __init__(self, page: Page, names: Names) -> None:
+        self.page = page
+        self.faults, self.checks, self.kinds = names.faults, names.checks, names.kinds
         self.problems: Found = []
 
     def wrong(self, path: Path, message: str, *, at_key: bool = False) -> None:
@@ -175,7 +171,7 @@ class _File:
             "unless": lines,
             "within": self.number,
             "differ": self.many(self.text, 2),
-            "in": self.many(self.one_of(KINDS, "kind of text")),
+            "in": self.many(self.one_of(self.kinds, "kind of text")),
             "program": self.text,
             "rank": self.number,
             "instead_of": self.many(self.text),
@@ -266,15 +262,13 @@ def _shown(value: object) -> str:
     return "nothing" if value is None else "a list" if isinstance(value, list) else "a mapping"
 
 
-def read_errors(
-    text: str, file: str, faults: Collection[str] | None = None, checks: Collection[str] | None = None
-) -> list[dict[str, Any]]:
+def read_errors(text: str, file: str, names: Names) -> list[dict[str, Any]]:
     """The errors of a file as plain data, for `error_of`. Raises BadKnownErrorError with all that is wrong."""
     try:
         page = read(text, file)
     except BadRecipeError as error:
         raise BadKnownErrorError(error.problems) from error
-    reader = _File(page, faults, checks)
+    reader = _File(page, names)
     schema = reader.one_of(("1",), "schema that this release reads; 1 is")
     made = reader.record(
         (), page.data, {"schema": schema, "errors": reader.many(reader.error)}, ("schema", "errors")
@@ -303,4 +297,4 @@ def check_together(errors: Collection[Mapping[str, Any]]) -> list[str]:
     return wrong
 
 
-__all__ = ["KINDS", "TYPES", "BadKnownErrorError", "check_together", "read_errors"]
+__all__ = ["TYPES", "BadKnownErrorError", "Names", "check_together", "read_errors"]

@@ -10,6 +10,8 @@ import codecs
 from collections.abc import Iterable, Iterator, Sequence
 
 from rocmdoctor.explaining.cleaning import ESCAPES, OPEN_ESCAPE, SPACED, bare, compared, printable, text_of
+from rocmdoctor.explaining.kinds import Kind
+from rocmdoctor.explaining.own import PAGE_BEGINS, PAGE_ENDS, PAGE_LENGTH, begins_envelope, is_own
 from rocmdoctor.explaining.seeing import Findings, Seen, State
 from rocmdoctor.explaining.templates import Template, keys, parts
 from rocmdoctor.explaining.values import KnownError, Says, Sign
@@ -21,51 +23,6 @@ _BEHIND = 16384
 _MOST = 10_000  # a line that was seen so often is not looked for any more
 _WRAPPED = 60  # no terminal or program wraps shorter lines
 _LETTERS = bytes(c if chr(c).isascii() and chr(c).isalpha() else 32 for c in range(256))
-_SHARED = {
-    "error",
-    "Error",
-    "ERROR",
-    "failed",
-    "Failed",
-    "file",
-    "the",
-    "for",
-    "not",
-    "and",
-    "version",
-    "device",
-    "from",
-}
-_SHARED |= {
-    "found",
-    "with",
-    "has",
-    "module",
-    "package",
-    "torch",
-    "python",
-    "Python",
-    "warning",
-    "kernel",
-    "that",
-    "can",
-}
-_SHARED |= {
-    "this",
-    "your",
-    "you",
-    "use",
-    "usr",
-    "lib",
-    "opt",
-    "rocm",
-    "install",
-    "directory",
-    "such",
-    "HIP",
-    "GPU",
-    "gpu",
-}
 
 
 class Line:
@@ -77,23 +34,19 @@ class Line:
         made = parts(says.text, says.where)
         self.says = says
         self.template = Template(made)
-        self.words = _telling(keys(made))
+        self.words = keys(made)
         self.roles: list[tuple[int, str, Says]] = []
         self.count = 0
-
-
-def _telling(words: Sequence[str]) -> tuple[str, ...]:
-    """Two words by which a line is found: long ones that other lines seldom hold. Two, because lines are wrapped in words."""
-    ordered = sorted(dict.fromkeys(words), key=lambda w: (w in _SHARED, -min(len(w), 12), words.index(w)))
-    return tuple(ordered[:2])
 
 
 class Lines:
     """All templates of known errors and signs, each once, by their words. Made once, used by any number of readers."""
 
-    def __init__(self, errors: Sequence[KnownError], signs: Sequence[Sign] = ()) -> None:
+    def __init__(
+        self, errors: Sequence[KnownError], signs: Sequence[Sign] = (), kinds: Sequence[Kind] = ()
+    ) -> None:
         self.errors = tuple(errors)
-        self.signs = tuple(signs)
+        self.kinds = tuple(kinds)
         self.lines: list[Line] = []
         known: dict[object, Line] = {}
         for number, error in enumerate(errors):
@@ -117,15 +70,20 @@ class Lines:
 
 
 class Explainer:
-    """Reads a log: `feed` bytes as they come, of any size, then `close`. `begin` names the next file."""
+    """Reads a log: `feed` bytes as they come, of any size, then `close`. `begin` names the next file.
+
+    `size` and `lines` count what was read.
+    """
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
-        self._state = State(lines.errors, lines.signs)
+        self._state = State(lines.errors, lines.kinds)
         self._counts = [0] * len(lines.lines)
         self._words = dict(lines.by_word)
         self._waiting: list[bytes] = []
-        self._size = 0
+        self._collected = 0
+        self.size = 0
+        self.lines = 0
         self._file = ""
         self._base = 0
         self._text = b""
@@ -139,6 +97,8 @@ class Explainer:
         self._decoder: codecs.IncrementalDecoder | None = None
         self._begun = False
         self._held = b""
+        self._envelope = False
+        self._page = (0, 0)
 
     def begin(self, file: str) -> None:
         """The bytes from here on are of another file; lines are counted anew."""
@@ -149,8 +109,9 @@ class Explainer:
     def feed(self, data: bytes) -> None:
         """Takes the next bytes. Cheap for small pieces: they are read when enough has come."""
         self._waiting.append(data)
-        self._size += len(data)
-        if self._size >= BLOCK:
+        self._collected += len(data)
+        self.size += len(data)
+        if self._collected >= BLOCK:
             self._read(final=False)
 
     def close(self) -> Findings:
@@ -160,12 +121,13 @@ class Explainer:
 
     def _flush(self) -> None:
         self._read(final=True)
+        self.lines += self._text[-1:] not in (b"", b"\n")
 
     # ---- from bytes to blocks
 
     def _read(self, *, final: bool) -> None:
         data = b"".join(self._waiting)
-        self._waiting, self._size = [], 0
+        self._waiting, self._collected = [], 0
         for at in range(0, max(len(data), 1), BLOCK):
             self._take(data[at : at + BLOCK], final=final and at + BLOCK >= len(data))
 
@@ -205,12 +167,17 @@ class Explainer:
         words = set(self._text[start:end].translate(_LETTERS).split())
         hits = words & self._words.keys()
         at, line = start, self._line
+        self._pages(start, end)
         if hits:
             for first, last, numbers in self._windows(hits, start, end):
                 line += self._text.count(b"\n", at, first)
                 at = max(at, first)
-                self._try(first, last, line, numbers)
-        self._line = line + self._text.count(b"\n", at, end)
+                if not self._is_own(first, last):
+                    self._try(first, last, line, numbers)
+        self._lines_end(start, end)
+        line += self._text.count(b"\n", at, end)
+        self.lines += line - self._line
+        self._line = line
 
     def _windows(self, hits: Iterable[bytes], start: int, end: int) -> Iterator[tuple[int, int, list[int]]]:
         """The lines that hold one of the words, in order, with the templates to try there."""
@@ -231,6 +198,28 @@ class Explainer:
         first = max(self._text.rfind(b"\n", low, at), self._text.rfind(b"\r", low, at)) + 1 or low
         ends = [p for p in (self._text.find(b"\n", at, high), self._text.find(b"\r", at, high)) if p >= 0]
         return first, min(ends, default=high)
+
+    # ---- what is a report of ours
+
+    def _is_own(self, first: int, last: int) -> bool:
+        if self._page[0] <= self._base + first < self._page[1]:
+            return True
+        whole = first == 0 or self._text[first - 1 : first] in (b"\n", b"\r")
+        return is_own(self._text, first, last) if whole else self._envelope
+
+    def _pages(self, start: int, end: int) -> None:
+        begin = self._text.find(PAGE_BEGINS, start, end)
+        if begin >= 0:
+            self._page = (self._base + begin, self._base + begin + PAGE_LENGTH)
+        finish = self._text.find(PAGE_ENDS, max(start, begin), end)
+        if finish >= 0 and self._page[0] <= self._base + finish < self._page[1]:
+            self._page = (self._page[0], self._base + finish)
+
+    def _lines_end(self, start: int, end: int) -> None:
+        """Whether a line that goes on in the next block began as a report in JSON."""
+        begins = self._text.rfind(b"\n", start, end) + 1
+        if begins or self._base + start == 0:
+            self._envelope = begins_envelope(self._text, begins)
 
     # ---- from lines to what they say
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from rocmdoctor.explaining.kinds import kinds_of
-from rocmdoctor.explaining.values import WITHIN, KnownError, Says, Sign
+from rocmdoctor.explaining.kinds import Kind, kinds_of
+from rocmdoctor.explaining.values import WITHIN, KnownError, Says
 from rocmdoctor.frozen import frozen
 
 _KEPT = 8
@@ -15,8 +15,9 @@ _NUMBERS = re.compile(r"\d+")
 
 @frozen
 class Seen:
-    """A line that matched: file, line number from 1, its text made printable, what the holes held, its place in all that
-    was read, and the number of the template.
+    """A line that matched: file, line number from 1, its text made printable, what the holes held.
+
+    `position`: its place in all that was read, in bytes; `template`: the number of the template.
     """
 
     file: str
@@ -111,9 +112,9 @@ def _keep(kept: list[Seen], seen: Seen) -> None:
 class State:
     """All errors and signs while lines come."""
 
-    def __init__(self, errors: Sequence[KnownError], signs: Sequence[Sign]) -> None:
+    def __init__(self, errors: Sequence[KnownError], kinds: Sequence[Kind]) -> None:
         self._errors = [_One(error) for error in errors]
-        self._signs = len(signs)
+        self._kinds = tuple(kinds)
         self._failures: list[Seen] = []
         self._failed = 0
         self._spared: tuple[int, str] = (-1, "")
@@ -125,7 +126,7 @@ class State:
             return
         one = self._errors[number]
         if role == "says":
-            if not one.error.kinds or set(one.error.kinds) & kinds_of(around):
+            if not one.error.kinds or set(one.error.kinds) & kinds_of(around, self._kinds):
                 one.says(seen)
         elif role == "near":
             one.saw_near(seen)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from rocmdoctor.frozen import frozen
@@ -36,6 +36,49 @@ _BLANKS = re.compile(r"[ \t\xa0\u2007\u202f]+")
 # The same text is printed with other quotes in another locale.
 _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "`": "'", "\u00b4": "'", "\u201c": '"', "\u201d": '"'})
 _WORD = re.compile(r"[A-Za-z]+")
+_SHARED = frozenset(
+    [
+        "error",
+        "Error",
+        "ERROR",
+        "failed",
+        "Failed",
+        "file",
+        "the",
+        "for",
+        "not",
+        "and",
+        "version",
+        "device",
+        "from",
+        "found",
+        "with",
+        "has",
+        "module",
+        "package",
+        "torch",
+        "python",
+        "Python",
+        "warning",
+        "kernel",
+        "that",
+        "can",
+        "this",
+        "your",
+        "you",
+        "use",
+        "usr",
+        "lib",
+        "opt",
+        "rocm",
+        "install",
+        "directory",
+        "such",
+        "HIP",
+        "GPU",
+        "gpu",
+    ]
+)
 
 
 class BadTemplateError(ValueError):
@@ -106,9 +149,9 @@ def _held(made: list[Part], where: Mapping[str, tuple[str, ...]]) -> None:
     for name in where:
         if name not in holes:
             raise BadTemplateError(f"where.{name}: the template has no such hole")
-    if not _keys(made):
+    if not keys(made):
         raise BadTemplateError(
-            "has no word of three letters outside its holes, so it would have to be tried on every line"
+            "has no whole word of three letters outside its holes, so it would have to be tried on every line"
         )
     for first, second in pairwise(made):
         if (
@@ -138,30 +181,46 @@ def _slides(hole: Hole, after: list[Part]) -> bool:
     )
 
 
-def _keys(made: list[Part] | tuple[Part, ...]) -> list[str]:
-    """Whole words of the literals, so that a line that holds the text holds the word with no letter beside it."""
-    found: list[str] = []
+def keys(made: Sequence[Part]) -> tuple[str, ...]:
+    """Words by which lines are found that may match: a line without any of them cannot. The most telling two.
+
+    They are whole words of the literals, so that a line that holds the text holds the word with no letter beside it. Where
+    no literal has one, they are one of each of the words that a hole may hold.
+    """
+    found = [word for at, part in enumerate(made) if isinstance(part, str) for word in _whole(part, made, at)]
+    if found:
+        return tuple(sorted(dict.fromkeys(found), key=_telling)[:2])
     for at, part in enumerate(made):
-        if not isinstance(part, str):
-            continue
-        before = made[at - 1] if at else None
-        after = made[at + 1] if at + 1 < len(made) else None
-        for word in _WORD.finditer(part):
-            open_left = word.start() == 0 and not _shut(before)
-            open_right = word.end() == len(part) and not _shut(after)
-            if len(word[0]) >= 3 and not open_left and not open_right:
-                found.append(word[0])
+        if isinstance(part, Hole) and part.words:
+            each = [sorted(_whole(even(word), made, at), key=_telling)[:1] for word in part.words]
+            if all(each):
+                return tuple(dict.fromkeys(word for one in each for word in one))
+    return ()
+
+
+def _telling(word: str) -> tuple[bool, int]:
+    """Long words that other lines seldom hold come first. Two of them, because lines are wrapped in words."""
+    return word in _SHARED, -min(len(word), 12)
+
+
+def _whole(text: str, made: Sequence[Part], at: int) -> list[str]:
+    """The words of a text at that place of a template which no letter can stand beside."""
+    before = made[at - 1] if at else None
+    after = made[at + 1] if at + 1 < len(made) else None
+    found: list[str] = []
+    for word in _WORD.finditer(text):
+        left = word.start() > 0 or _shut(before, -1)
+        right = word.end() < len(text) or _shut(after, 0)
+        if len(word[0]) >= 3 and left and right:
+            found.append(word[0])
     return found
 
 
-def _shut(beside: Part | None) -> bool:
+def _shut(beside: Part | None, edge: int) -> bool:
     """Whether no letter can stand there: the ends of a template match at whole words only, and numbers hold none."""
-    return beside is None or (isinstance(beside, Hole) and beside.type in ("start", "end", "number"))
-
-
-def keys(made: tuple[Part, ...]) -> tuple[str, ...]:
-    """The whole words of a template, of three letters or more; a line without any of them cannot match."""
-    return tuple(_keys(made))
+    if isinstance(beside, str):
+        return not beside[edge].isalpha()
+    return beside is None or beside.type in ("start", "end", "number")
 
 
 class Template:
@@ -211,14 +270,17 @@ class Template:
                 name = "" if part.name in seen or part.type in ("start", "end") else f"?P<{part.name}>"
                 seen.add(part.name)
                 chunks[-1] += f"{begins}({name or '?:'}{pattern})"
-        first, last = self.parts[0], self.parts[-1]
-        if isinstance(first, str) and first[0].isalpha():
+        if _ends_in_letter(self.parts[0], 0):
             chunks[0] = "(?<![A-Za-z])" + chunks[0]
-        if isinstance(last, str) and last[-1].isalpha():
+        if _ends_in_letter(self.parts[-1], -1):
             chunks[-1] += "(?![A-Za-z])"
         if len(chunks) > 1 and not chunks[-1]:
             chunks[-1] = "$"
         self._chunks = [re.compile(chunk) for chunk in chunks]
+
+
+def _ends_in_letter(part: Part, edge: int) -> bool:
+    return any(text[edge].isalpha() for text in ((part,) if isinstance(part, str) else part.words))
 
 
 def _pattern(hole: Hole) -> str:

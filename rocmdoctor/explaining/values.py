@@ -86,10 +86,7 @@ class KnownError:
 
 @frozen
 class Sign:
-    """A line that says that something failed, and not what: no diagnosis is made of it.
-
-    `strength`: 2 where the line alone proves a failure, 1 where it often stands in the output of what went well.
-    """
+    """A line that says that something failed, and not what. Where `unless` fits the same line, nothing failed."""
 
     says: Says
     unless: tuple[Says, ...] = ()

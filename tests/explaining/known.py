@@ -6,8 +6,9 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from rocmdoctor.content import DataTables, bundled, load_checks, load_known_errors
-from rocmdoctor.explaining import Findings, KnownError, Lines, read_text
+from rocmdoctor.content import DataTables, bundled, load_checks, load_kinds, load_known_errors, load_signs
+from rocmdoctor.explaining import Findings, KnownError, Lines, judged, read_text
+from rocmdoctor.explaining.loading import Names
 from rocmdoctor.facts.faults import FaultTable
 
 
@@ -16,12 +17,13 @@ def known_errors() -> tuple[KnownError, ...]:
     """Read from the YAML, with all names looked up."""
     home = bundled()
     checks = [item.id for item in load_checks((home,)).ordered()]
-    return load_known_errors((home,), DataTables(home)(FaultTable).layers, checks)
+    kinds = [kind.name for kind in load_kinds()]
+    return load_known_errors((home,), Names(DataTables(home)(FaultTable).layers, checks, kinds))
 
 
 @cache
 def lines() -> Lines:
-    return Lines(known_errors())
+    return Lines(known_errors(), load_signs(), load_kinds())
 
 
 def seen(text: str | bytes) -> Findings:
@@ -31,7 +33,12 @@ def seen(text: str | bytes) -> Findings:
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         found = seen(Path(name).read_bytes())
-        sys.stdout.write(f"{name}\n")
+        best = judged(found)
+        sys.stdout.write(
+            f"{name}: exit {best.exit_code}, best: {[d.best.error.id for d in best.diagnoses]}\n"
+        )
+        if found.failure:
+            sys.stdout.write(f"  a failure in line {found.failure.line}: {found.failure.text[:100]}\n")
         for one in found.observed:
             said = f"{one.first.line}: {one.error.id} ({one.error.fault}, {one.error.confidence}, {one.count} times)"
             sys.stdout.write(f"  {said}: {one.first.text}\n    {dict(one.first.holes)}\n")

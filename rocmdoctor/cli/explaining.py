@@ -1,0 +1,179 @@
+"""Logs to diagnoses: what `explain` and `run` share. Reads files, and asks a machine only when there is something to decide."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import stat
+import sys
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from rocmdoctor.cli.errors import PlacedError
+from rocmdoctor.content import ContentError, bundled, load_lines, where_to_ask
+from rocmdoctor.explaining import Explained, Explainer, judged
+
+if TYPE_CHECKING:
+    from rocmdoctor.cli.running import Outcome
+    from rocmdoctor.model import Snapshot
+    from rocmdoctor.reports.text import Paint
+
+_PIECE = 1 << 17
+_MAGIC: tuple[tuple[bytes, Callable[[Any], Any]], ...] = (
+    (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
+    (b"\xfd7zXZ\x00", lzma.LZMAFile),
+    (b"BZh", bz2.BZ2File),
+)
+_SNAPSHOT = b'{"schema": 1,\n "tool": "rocmdoctor '
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a log came down to. `notes` say what limits it; `size` is in bytes, after unpacking."""
+
+    explained: Explained
+    notes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    lines: int = 0
+    size: int = 0
+    machine: str = "none"
+
+    @property
+    def exit_code(self) -> int:
+        """As of `explain`: 0, 1 or 6."""
+        return self.explained.exit_code
+
+    def text(self, paint: Paint, width: int) -> str:
+        """The report for people."""
+        from rocmdoctor.reports.explain_text import explain_text
+
+        return explain_text(self.explained, self.names, self.lines, self.notes, where_to_ask(), paint, width)
+
+    def data(self) -> dict[str, Any]:
+        """`data` of the envelope."""
+        from rocmdoctor.reports.explain_text import explain_data
+
+        return explain_data(self.explained, self.lines, self.size, self.notes, where_to_ask(), self.machine)
+
+
+def reader(content: Iterable[Path] = ()) -> Explainer:
+    """A reader of logs with all known errors. Raises PlacedError for files of known errors that cannot be used."""
+    from rocmdoctor.recipe.values import BadRecipeError
+
+    try:
+        return Explainer(load_lines((bundled(), *content)))
+    except BadRecipeError as error:
+        raise PlacedError(error.where, error.message) from error
+    except ContentError as error:
+        raise PlacedError(error.where, str(error)) from error
+
+
+def told(
+    explainer: Explainer,
+    names: tuple[str, ...] = (),
+    take: Callable[[], Snapshot] | None = None,
+    content: tuple[Path, ...] = (),
+    machine: str = "this machine",
+) -> Told:
+    """Closes the reader and says what it found. `take` asks the machine that the log is from; only called when it can decide."""
+    findings = explainer.close()
+    counts = {"lines": explainer.lines, "size": explainer.size}
+    if not findings.observed or take is None:
+        return Told(judged(findings), (), names, machine="none", **counts)
+    from rocmdoctor.cli.running import Judge
+    from rocmdoctor.model import Wish
+
+    outcome = Judge(content, Wish()).judge(take())
+    explained = judged(findings, {v.id: v for v in outcome.diagnosis.verdicts})
+    foreign = _foreign(explained, outcome, machine)
+    if foreign:
+        return Told(judged(findings), (foreign,), names, machine="another", **counts)
+    return Told(explained, _unsure(explained, machine), names, machine=machine, **counts)
+
+
+def _foreign(explained: Explained, outcome: Outcome, machine: str) -> str:
+    """Why the log seems to be of another machine than the one that was asked; nothing where it may be of this one."""
+    from rocmdoctor.facts.gpus import Gpus
+
+    gpus = outcome.known.maybe(Gpus)
+    if gpus is None or not explained.gfx:
+        return ""
+    here = {gpu.gfx for gpu in gpus.all if gpu.gfx}
+    if here & set(explained.gfx):
+        return ""
+    has = ", ".join(sorted(here)) or "no AMD GPU"
+    return (
+        f"The log speaks of {', '.join(explained.gfx[:4])} and {machine} has {has}: it seems to be from another machine, so "
+        "nothing of this one was used to decide. Give a snapshot of that machine with --snapshot."
+    )
+
+
+def _unsure(explained: Explained, machine: str) -> tuple[str, ...]:
+    first = explained.diagnoses[0] if explained.diagnoses else None
+    if first is None or first.best.why or not first.others:
+        return ()
+    return (f"Nothing of {machine} decides between the causes; look at what stands with them.",)
+
+
+# ---------------------------------------------------------------- files
+
+
+def read_all(explainer: Explainer, logs: Iterable[str]) -> None:
+    """Feeds the files, or stdin for `-`, to the reader. Raises PlacedError for what cannot be read."""
+    for log in logs:
+        name = "stdin" if log == "-" else log
+        explainer.begin(name)
+        try:
+            if log == "-":
+                _feed(explainer, sys.stdin.buffer, name)
+            else:
+                with Path(log).open("rb") as file:
+                    if stat.S_ISDIR(os.fstat(file.fileno()).st_mode):
+                        raise PlacedError(name, "is a folder; give a file")
+                    _feed(explainer, file, name)
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise PlacedError(name, f"cannot be read: {said}") from error
+
+
+def _feed(explainer: Explainer, file: IO[bytes], name: str) -> None:
+    start = _start(file)
+    whole: Any = _Again(start, file)
+    for magic, opened in _MAGIC:
+        if start.startswith(magic):
+            whole = opened(io.BufferedReader(whole))
+    if start.startswith(_SNAPSHOT):
+        said = f"is a snapshot of a machine and no log; judge it with: rocmdoctor check --snapshot {name}"
+        raise PlacedError(name, said)
+    while data := whole.read(_PIECE):
+        explainer.feed(data)
+
+
+def _start(file: IO[bytes]) -> bytes:
+    """The first bytes: a pipe may give them one by one."""
+    start = b""
+    while len(start) < len(_SNAPSHOT) and (more := file.read(len(_SNAPSHOT) - len(start))):
+        start += more
+    return start
+
+
+class _Again(io.RawIOBase):
+    """A file whose first bytes were read already, from its beginning."""
+
+    def __init__(self, start: bytes, rest: IO[bytes]) -> None:
+        self._start, self._rest = start, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data, self._start = self._start[: len(buffer)], self._start[len(buffer) :]
+        data = data or self._rest.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
