@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from rocmdoctor.explaining.templates import even
 
@@ -61,10 +60,9 @@ def compared(line: str) -> str:
 
 def printable(text: str, most: int = 400) -> str:
     """The text with nothing that a terminal obeys or that hides or turns other text; cut at `most` characters."""
-    shown = "".join(
-        c if c == " " or not unicodedata.category(c).startswith(("C", "Z")) else _escaped(c)
-        for c in text[:most]
-    )
+    shown = text[:most]
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else _escaped(c) for c in shown)
     return shown + (" ..." if len(text) > most else "")
 
 

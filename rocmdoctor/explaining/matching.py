@@ -7,13 +7,14 @@ once, so that the number of templates costs nothing where none of their words st
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rocmdoctor.explaining.cleaning import ESCAPES, OPEN_ESCAPE, SPACED, bare, compared, printable, text_of
 from rocmdoctor.explaining.kinds import Kind
 from rocmdoctor.explaining.own import PAGE_BEGINS, PAGE_ENDS, PAGE_LENGTH, begins_envelope, is_own
 from rocmdoctor.explaining.seeing import Findings, Seen, State
-from rocmdoctor.explaining.templates import Template, keys, parts
+from rocmdoctor.explaining.templates import Template, any_of_keys, keys, parts
 from rocmdoctor.explaining.values import KnownError, Says, Sign
 
 BLOCK = 1 << 17
@@ -21,6 +22,7 @@ _WINDOW = 4096  # of a line that is longer, so much on each side of a word is lo
 _AHEAD = 2048  # always kept unread, so that a line and what it was wrapped into are seen together
 _BEHIND = 16384
 _MOST = 10_000  # a line that was seen so often is not looked for any more
+_WRAPPED_INTO = 300  # what stands so far beside a line may be the rest of it
 _WRAPPED = 60  # no terminal or program wraps shorter lines
 _LETTERS = bytes(c if chr(c).isascii() and chr(c).isalpha() else 32 for c in range(256))
 
@@ -28,15 +30,16 @@ _LETTERS = bytes(c if chr(c).isascii() and chr(c).isalpha() else 32 for c in ran
 class Line:
     """A template with whom it speaks for: the number of the error, and as what (`says`, `near`, `unless`)."""
 
-    __slots__ = ("count", "roles", "says", "template", "words")
+    __slots__ = ("needs", "roles", "says", "template", "words")
 
     def __init__(self, says: Says) -> None:
         made = parts(says.text, says.where)
         self.says = says
         self.template = Template(made)
-        self.words = keys(made)
+        self.words = tuple(word.encode() for word in keys(made))
+        # Two of three, since a terminal may have wrapped the line within the third.
+        self.needs = 1 if any_of_keys(made) else min(2, len(self.words))
         self.roles: list[tuple[int, str, Says]] = []
-        self.count = 0
 
 
 class Lines:
@@ -58,7 +61,7 @@ class Lines:
         self.by_word: dict[bytes, list[int]] = {}
         for at, line in enumerate(self.lines):
             for word in line.words:
-                self.by_word.setdefault(word.encode(), []).append(at)
+                self.by_word.setdefault(word, []).append(at)
 
     def _add(self, known: dict[object, Line], number: int, role: str, group: Iterable[Says]) -> None:
         for says in group:
@@ -79,7 +82,8 @@ class Explainer:
         self._lines = lines
         self._state = State(lines.errors, lines.kinds)
         self._counts = [0] * len(lines.lines)
-        self._words = dict(lines.by_word)
+        self._words = lines.by_word
+        self._returns = False
         self._waiting: list[bytes] = []
         self._collected = 0
         self.size = 0
@@ -164,40 +168,69 @@ class Explainer:
     # ---- from blocks to lines
 
     def _scan(self, start: int, end: int) -> None:
-        words = set(self._text[start:end].translate(_LETTERS).split())
-        hits = words & self._words.keys()
         at, line = start, self._line
+        self._returns = b"\r" in self._text
         self._pages(start, end)
-        if hits:
-            for first, last, numbers in self._windows(hits, start, end):
-                line += self._text.count(b"\n", at, first)
-                at = max(at, first)
-                if not self._is_own(first, last):
-                    self._try(first, last, line, numbers)
+        for first, last, numbers in self._windows(self._possible(start, end), start, end):
+            line += self._text.count(b"\n", at, first)
+            at = max(at, first)
+            if not self._is_own(first, last):
+                self._try(first, last, line, numbers)
         self._lines_end(start, end)
         line += self._text.count(b"\n", at, end)
         self.lines += line - self._line
         self._line = line
 
-    def _windows(self, hits: Iterable[bytes], start: int, end: int) -> Iterator[tuple[int, int, list[int]]]:
+    def _possible(self, start: int, end: int) -> dict[bytes, list[int]]:
+        """The templates of which enough words stand there, by the rarest of their words."""
+        block = self._text[start:end]
+        hits = set(block.translate(_LETTERS).split()) & self._words.keys()
+        touched = Counter(number for word in hits for number in self._words[word])
+        counts: dict[bytes, int] = {}
+        found: dict[bytes, list[int]] = {}
+        for number, held in touched.items():
+            line = self._lines.lines[number]
+            if held < line.needs or self._counts[number] >= _MOST:
+                continue
+            here = [word for word in line.words if word in hits]
+            for word in here:
+                if word not in counts:
+                    counts[word] = block.count(word)
+            # A line with enough of its words holds one of all but the most frequent of them.
+            here.sort(key=counts.__getitem__)
+            for word in here if line.needs == 1 else here[: len(here) - 1]:
+                found.setdefault(word, []).append(number)
+        return found
+
+    def _windows(
+        self, possible: Mapping[bytes, list[int]], start: int, end: int
+    ) -> Iterator[tuple[int, int, list[int]]]:
         """The lines that hold one of the words, in order, with the templates to try there."""
         found: dict[tuple[int, int], list[int]] = {}
-        for word in sorted(hits):
+        for word, numbers in possible.items():
             at = self._text.find(word, start, end)
             while at >= 0:
                 first, last = self._bounds(at)
-                found.setdefault((first, last), []).extend(self._words[word])
+                found.setdefault((first, last), []).extend(numbers)
                 # Of a line that is longer than a window, the next window begins where this one is half over.
                 beyond = last if last - at < _WINDOW else at + _WINDOW // 2
                 at = self._text.find(word, max(beyond, at + 1), end)
         for (first, last), numbers in sorted(found.items()):
-            yield first, last, list(dict.fromkeys(numbers))
+            if len(numbers) == 1:
+                yield first, last, numbers
+            else:
+                yield first, last, list(dict.fromkeys(numbers))
 
     def _bounds(self, at: int) -> tuple[int, int]:
         low, high = max(0, at - _WINDOW), min(len(self._text), at + _WINDOW)
-        first = max(self._text.rfind(b"\n", low, at), self._text.rfind(b"\r", low, at)) + 1 or low
-        ends = [p for p in (self._text.find(b"\n", at, high), self._text.find(b"\r", at, high)) if p >= 0]
-        return first, min(ends, default=high)
+        first = self._text.rfind(b"\n", low, at) + 1 or low
+        last = self._text.find(b"\n", at, high)
+        last = high if last < 0 else last
+        if self._returns:
+            first = max(self._text.rfind(b"\r", low, at) + 1, first)
+            back = self._text.find(b"\r", at, last)
+            last = last if back < 0 else back
+        return first, last
 
     # ---- what is a report of ours
 
@@ -224,11 +257,15 @@ class Explainer:
     # ---- from lines to what they say
 
     def _try(self, first: int, last: int, line: int, numbers: Iterable[int]) -> None:
+        around = self._text[max(0, first - _WRAPPED_INTO) : last + _WRAPPED_INTO]
+        likely = [n for n in numbers if self._likely(self._lines.lines[n], around)]
+        if not likely:
+            return
         shown = text_of(self._text[first:last])
         plain = compared(shown)
         short = compared(bare(shown))
         joined: list[tuple[str, int, int]] | None = None
-        for number in numbers:
+        for number in likely:
             template = self._lines.lines[number].template
             holes = template.match(short)
             if holes is None and plain != short:
@@ -244,6 +281,16 @@ class Explainer:
                         break
             if holes is not None:
                 self._saw(number, where, text, holes, first)
+
+    @staticmethod
+    def _likely(line: Line, around: bytes) -> bool:
+        held = 0
+        for word in line.words:
+            if word in around:
+                held += 1
+                if held == line.needs:
+                    return True
+        return False
 
     def _joined(self, first: int, last: int, short: str) -> list[tuple[str, int, int]]:
         """The line with the one before or after it, where one may have been wrapped into both; with the place of the seam."""
@@ -266,12 +313,9 @@ class Explainer:
     def _saw(self, number: int, line: int, text: str, holes: dict[str, str], at: int) -> None:
         known = self._lines.lines[number]
         self._counts[number] += 1
-        if self._counts[number] == _MOST:
-            self._words = {w: [n for n in ns if n != number] for w, ns in self._words.items()}
-            self._words = {w: ns for w, ns in self._words.items() if ns}
         seen = Seen(self._file, line, printable(text.strip()), holes, self._base + at, number)
         for error, role, says in known.roles:
-            self._state.saw(error, role, says, seen, self._around(at))
+            self._state.saw(error, role, says, seen, lambda: self._around(at))
 
     def _around(self, at: int) -> bytes:
         return self._text[max(0, at - 6000) : at + 2000]

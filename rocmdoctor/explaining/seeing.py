@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rocmdoctor.explaining.kinds import Kind, kinds_of
 from rocmdoctor.explaining.values import WITHIN, KnownError, Says
@@ -93,6 +93,10 @@ class _One:
         if len(self.hits) < _KEPT:
             self.hits.append((seen, near))
 
+    def full(self) -> bool:
+        """Whether more of the same tells nothing but how often."""
+        return not self.error.near and len(self.hits) == _KEPT
+
     def observed(self) -> Observed | None:
         if any(within is None for _, within in self.unless):
             return None
@@ -119,14 +123,16 @@ class State:
         self._failed = 0
         self._spared: tuple[int, str] = (-1, "")
 
-    def saw(self, number: int, role: str, says: Says, seen: Seen, around: bytes) -> None:
+    def saw(self, number: int, role: str, says: Says, seen: Seen, around: Callable[[], bytes]) -> None:
         """A template matched, for the error or sign of that number, in that role."""
         if role in ("sign", "no-sign"):
             self._sign(role, seen)
             return
         one = self._errors[number]
         if role == "says":
-            if not one.error.kinds or set(one.error.kinds) & kinds_of(around, self._kinds):
+            if one.full():
+                one.count += 1
+            elif not one.error.kinds or set(one.error.kinds) & kinds_of(around(), self._kinds):
                 one.says(seen)
         elif role == "near":
             one.saw_near(seen)

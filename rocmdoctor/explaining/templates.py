@@ -182,14 +182,14 @@ def _slides(hole: Hole, after: list[Part]) -> bool:
 
 
 def keys(made: Sequence[Part]) -> tuple[str, ...]:
-    """Words by which lines are found that may match: a line without any of them cannot. The most telling two.
+    """Words of which a line that matches holds all: the three most telling whole words of the literals.
 
-    They are whole words of the literals, so that a line that holds the text holds the word with no letter beside it. Where
-    no literal has one, they are one of each of the words that a hole may hold.
+    Whole, so that a line that holds the text holds the word with no letter beside it. Where no literal has one: one word of
+    each text that a hole may hold, and a line that matches holds one of them.
     """
     found = [word for at, part in enumerate(made) if isinstance(part, str) for word in _whole(part, made, at)]
     if found:
-        return tuple(sorted(dict.fromkeys(found), key=_telling)[:2])
+        return tuple(sorted(dict.fromkeys(found), key=_telling)[:3])
     for at, part in enumerate(made):
         if isinstance(part, Hole) and part.words:
             each = [sorted(_whole(even(word), made, at), key=_telling)[:1] for word in part.words]
@@ -199,7 +199,7 @@ def keys(made: Sequence[Part]) -> tuple[str, ...]:
 
 
 def _telling(word: str) -> tuple[bool, int]:
-    """Long words that other lines seldom hold come first. Two of them, because lines are wrapped in words."""
+    """Long words that other lines seldom hold come first."""
     return word in _SHARED, -min(len(word), 12)
 
 
@@ -221,6 +221,11 @@ def _shut(beside: Part | None, edge: int) -> bool:
     if isinstance(beside, str):
         return not beside[edge].isalpha()
     return beside is None or beside.type in ("start", "end", "number")
+
+
+def any_of_keys(made: Sequence[Part]) -> bool:
+    """Whether one of the words is enough."""
+    return not any(_whole(part, made, at) for at, part in enumerate(made) if isinstance(part, str))
 
 
 class Template:
