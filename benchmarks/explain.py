@@ -135,7 +135,7 @@ def _children() -> float:
 def huge(kind: str) -> None:
     """In this process: 1 GB made as it is read."""
     lines = load_lines((bundled(),))
-    said = sorted(lines.lines, key=lambda line: -len(line.says.text))[0].says.text
+    said = max((line.says.text for line in lines.lines), key=len)
     word = {"line": "loss 0.1 step 5 gfx90a ", "bait": " ".join(re.findall("[A-Za-z]{3,}", said)) + " "}[kind]
     piece = (word * (1 << 16))[: 1 << 16].encode()
     seconds, size, found = explained(lines, (piece for _ in range(1 << 14)))
