@@ -241,27 +241,29 @@ class Template:
     def match(self, line: str, seam: int = -1) -> dict[str, str] | None:
         """`line` is even. Each piece between {text} holes is searched once, behind the one before it: linear.
 
-        `seam`: where two lines were joined; a {text} that reaches over it is no match, since it would join any two.
+        `seam`: where two lines were joined. What lies on one side of it matches without the other, and a {text} that
+        reaches over it would join any two lines: neither is a match.
         """
         if self._chunks is None:
-            self._compile()
-        at = 0
+            self._chunks = self._compiled()
+        at, first = 0, 0
         found: dict[str, str] = {}
-        assert self._chunks is not None  # noqa: S101 - made above
         for number, chunk in enumerate(self._chunks):
-            hit = chunk.search(line, at) if number else chunk.search(line)
+            hit = chunk.search(line, at)
             if hit is None:
                 return None
             if number:
                 if at < seam < hit.start():
                     return None
                 found.setdefault(self._names[number - 1], line[at : hit.start()].strip())
+            else:
+                first = hit.start()
             for name, value in hit.groupdict().items():
                 found.setdefault(name, value)
             at = hit.end()
-        return found
+        return found if seam < 0 or first < seam < at else None
 
-    def _compile(self) -> None:
+    def _compiled(self) -> list[re.Pattern[str]]:
         chunks, seen = [""], set()
         for part in self.parts:
             if isinstance(part, str):
@@ -281,7 +283,7 @@ class Template:
             chunks[-1] += "(?![A-Za-z])"
         if len(chunks) > 1 and not chunks[-1]:
             chunks[-1] = "$"
-        self._chunks = [re.compile(chunk) for chunk in chunks]
+        return [re.compile(chunk) for chunk in chunks]
 
 
 def _ends_in_letter(part: Part, edge: int) -> bool:
