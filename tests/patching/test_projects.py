@@ -172,6 +172,33 @@ def test_the_import_of_xformers(text: str, state: str, why: str) -> None:
     assert why in found[1]
 
 
+FORK = trees.flash_fork()
+FORKS = [
+    ("the fork", FORK, "2.0.4", "needed", "torch 2.0 runs out of stack at that, later ones mix copies with originals"),
+    ("half of the change", trees.flash_fork(""), "2.0.4", "conflict", "tells no compiler where composable_kernel is"),
+    ("no folders", {"setup.py": FORK["setup.py"].replace("include_dirs", "other")}, "2.0.4", "conflict", "names no include_dirs"),
+    ("upstream", {"setup.py": FORK["setup.py"].replace("flash_attn_rocm", "flash_attn_ck")}, "2.6.3", NOT, "not that of ROCm's fork"),
+    ("another function", {"setup.py": "def build():\n    pass\n"}, "", NOT, "(version unknown)"),
+    ("no Python", {"setup.py": "def ("}, "2.0.4", "conflict", "no Python that can be read"),
+    ("nothing", {}, "2.0.4", NOT, "setup.py is not there"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tree", "version", "state", "why"), [pytest.param(*row[1:], id=row[0]) for row in FORKS]
+)
+def test_the_fork_of_flash_attention(tree: dict[str, str], version: str, state: str, why: str) -> None:
+    found = said("flash-attn", tree, version)["0001"]
+    assert found[0] == state
+    assert why in found[1]
+
+
+def test_our_patch_leaves_composable_kernel_to_the_compiler() -> None:
+    whole = with_patch("flash-attn", "0001", FORK)
+    assert states("flash-attn", whole, "2.0.4") == {"0001": "applied"}
+    compile(whole["setup.py"], "setup.py", "exec")
+
+
 @pytest.mark.parametrize("project", PROJECTS)
 def test_every_tree_whatever_gives_every_patch_a_state(project: str) -> None:
     for text in ("", "def f(: x", "\0", "x = 1\n", "def parse_requirements():\n    return 1\n", "\udcff\n"):

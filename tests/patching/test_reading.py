@@ -178,7 +178,7 @@ def own(tmp_path: Path) -> Path:
 
 def test_a_folder_of_ones_own_beside_ours(own: Path) -> None:
     found = load_patches((bundled(), own), CHECKS)
-    assert list(found) == ["axolotl", "deepspeed", "thing"]
+    assert list(found) == ["axolotl", "deepspeed", "flash-attn", "thing"]
     (patch,) = found["thing"].patches
     assert (patch.path, patch.where) == (PLACE, str(own / PLACE))
     assert found["thing"].paths == ("a.py", "b/a.py")
@@ -238,4 +238,6 @@ def test_ours_name_checks_that_exist_and_no_commit_of_a_single_release() -> None
             # The names of blobs would bind it to one release; git finds its place without.
             assert "\nindex " not in text
             assert len(max(text.splitlines(), key=len)) < 130
-            assert all(len(hunk.old) <= 8 for change in patch.changes for hunk in change.hunks)
+            # What it takes out may be longer; what stands around it may not.
+            hunks = [hunk for change in patch.changes for hunk in change.hunks]
+            assert all(len([line for line in hunk.old if line in hunk.new]) <= 8 for hunk in hunks)

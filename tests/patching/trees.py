@@ -169,3 +169,43 @@ def later(version: str, *, extras: bool = False, twice: bool = False) -> dict[st
     if twice:
         tree[BUILD_PATH] = _READ.format(given="", body=_SOUGHT, blank="", handed=_TWO, version=version)
     return tree
+
+
+_FLASH_SETUP = """\
+def build_for_rocm():
+    archs = os.getenv("GPU_ARCHS", "native").split(";")
+    cc_flag = [f"--offload-arch={{arch}}" for arch in archs]
+
+    sources = ["csrc/flash_attn_rocm/flash_api.cpp"]
+    ext_modules.append(
+        CUDAExtension(
+            name="flash_attn_2_cuda",
+            sources=sources,
+            extra_compile_args={{"nvcc": ["-O3"] + cc_flag}},
+            include_dirs=[
+                Path(this_dir) / "csrc" / "flash_attn_rocm" / "src",
+{folders}            ],
+        )
+    )
+"""
+_KERNELS = """\
+                Path(this_dir)
+                / "csrc"
+                / "flash_attn_rocm"
+                / "composable_kernel"
+                / "include",
+                Path(this_dir)
+                / "csrc"
+                / "flash_attn_rocm"
+                / "composable_kernel"
+                / "library"
+                / "include",
+"""
+
+
+def flash_fork(folders: str = _KERNELS) -> dict[str, str]:
+    """A checkout of ROCm's fork of flash-attention."""
+    return {
+        "setup.py": _FLASH_SETUP.format(folders=folders),
+        "flash_attn/__init__.py": '__version__ = "2.0.4"\n',
+    }

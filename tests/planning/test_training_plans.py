@@ -145,6 +145,21 @@ def test_a_plan_is_as_it_was_reviewed(
     assert _short(summary(made, *PARTS)) == text
 
 
+def test_the_fork_of_2024_is_taken_where_it_is_named_and_is_patched() -> None:
+    made = planned(answers(Box(), "3.10"), "axolotl-2024", pins=("flash-attention==2.0.4",))
+    lines = summary(made, "flash-attention").splitlines()
+    assert "flash-attention 2.0.4 checkout" in lines
+    assert (
+        "flash-attention.build-checkout.2: patch flash-attn/0001-leave-composable-kernel-alone.patch" in lines
+    )
+    alone = planned(answers(Box(), "3.10"), "axolotl-2024").choice["flash-attention"]
+    assert alone.version == "2.6.3"
+    others = planned(answers(Box(), "3.10"), "training").choice["flash-attention"].others
+    assert others["2.0.4 (checkout)"] == (
+        "it is ROCm's fork of March 2024, and upstream has all of it from 2.6.2 on; --pin flash-attention==2.0.4 takes it"
+    )
+
+
 REFUSALS: list[tuple[Box, str, dict[str, Any], str, str]] = [
     (
         Box(),
