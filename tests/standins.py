@@ -79,6 +79,7 @@ def pypi(folder: Path) -> None:
     wheel(folder, "nvidia-nccl-cu13", "2.28.3")
     wheel(folder, "xformers", "0.0.35", ("torch>=2.10", "numpy"))
     wheel(folder, "bitsandbytes", "0.44.0", ("torch", "numpy"))
+    wheel(folder, "kindly", "1.0", ("torch>=2.0", "xformers>=0.0.30", "numpy"))
     wheel(folder, "axolotl", "0.21.0", ("torch==2.13.0", "xformers>=0.0.34", "triton>=3.0", "numpy", "small"))
     wheel(folder, "numpy", "2.3.0")
     wheel(folder, "small", "1.0", ("numpy",))

@@ -43,7 +43,7 @@ class Pip:
         """The command line of a `pip install`."""
         return [str(self.env / "bin" / "python"), "-I", "-m", "pip", *_QUIET, "install", *words]
 
-    def would(self, words: Sequence[str], *, held: bool) -> Report:
+    def would(self, words: Sequence[str], *, held: bool, seconds: float = _SECONDS) -> Report:
         """What pip would install, with what must stay `held` or as if nothing were. Raises PipError."""
         with tempfile.NamedTemporaryFile("w", prefix="rocmdoctor-", suffix=".txt", encoding="utf-8") as file:
             file.write("".join(f"{name}=={version}\n" for name, version in self.kept.items()) if held else "")
@@ -53,7 +53,7 @@ class Pip:
             names = [name for name in own if not name.startswith(f"{self.env}/")]
             around = {**os.environ, "PIP_CONSTRAINT": " ".join([*names, file.name])}
             argv = self.argv("--dry-run", "--quiet", "--report", "-", *words)
-            return _report(argv, around)
+            return _report(argv, around, seconds)
 
     def install(self, words: Sequence[str], *, quiet: bool) -> tuple[int, list[str]]:
         """pip's exit code, and with `quiet` the last lines of what it printed; else it prints itself. Raises PipError."""
@@ -84,15 +84,15 @@ class Pip:
         return [*lost, *_overwritten(new, list(now.values()))]
 
 
-def _report(argv: Sequence[str], around: Mapping[str, str]) -> Report:
+def _report(argv: Sequence[str], around: Mapping[str, str], seconds: float) -> Report:
     try:
         done = subprocess.run(
-            argv, env=around, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
+            argv, env=around, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
         )
     except OSError as error:
         raise PipError(f"{argv[0]} cannot be started: {error.strerror}") from error
     except subprocess.TimeoutExpired:
-        raise PipError(f"pip did not find out in {_SECONDS:.0f} s what it would install") from None
+        raise PipError(f"pip did not find out in {seconds:.0f} s what it would install") from None
     tail = _tail(done.stderr)
     if any("no such option: --dry-run" in line or "no such option: --report" in line for line in tail):
         raise PipError(

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from rocmdoctor.planning.pip_report import Damage, Item, Report, damages, forced
 from rocmdoctor.reports.envelope import envelope
 
 MISFIT, FAILED = 3, 4
+_SEARCH = 300.0
 # Options of `pip install` that take a value, by pip's _internal/cli/cmdoptions.py. The first say what is to be installed.
 _WHAT = {"-r", "--requirement", "-e", "--editable", "-c", "--constraint", "--group", "--upgrade-strategy"}
 _VALUED = {
@@ -42,6 +43,7 @@ class Found:
     words: tuple[str, ...] | None = None
     items: tuple[Item, ...] = ()
     refused: tuple[str, ...] = ()
+    tail: tuple[str, ...] = ()
 
 
 def pip_install(words: tuple[str, ...], env: str | None, *, dry_run: bool, as_json: bool) -> int:
@@ -109,17 +111,25 @@ def _found(pip: Pip, words: tuple[str, ...], table: ProtectionTable) -> Found:
         return Found(hit, refused=tuple(wrong))
     if not hit:
         return Found(words=words, items=free.items)
+    found = _fitting(free, hit, pip, words)
+    if found.words is not None:
+        return found
+    # Other versions of what was asked for may go with what is here; to find them pip goes through them one by one.
     try:
-        held = pip.would(words, held=True)
+        held = pip.would(words, held=True, seconds=_SEARCH)
     except PipError as error:
-        if not any(forced(one) for one in hit):
-            raise
-        return Found(hit, refused=tuple(_collisions(hit, pip)), left_out={"pip": "\n".join(error.tail)})
-    out = {d.item.name: d.why for d in damages(held, {}, _out(table, pip))}
-    still = [d for d in damages(held, pip.kept, {}) if d.item.name not in out]
-    if still:
-        return Found(hit, refused=tuple(_collisions(still, pip)))
-    items = without(held, out)
+        return replace(found, tail=error.tail)
+    other = _fitting(held, damages(held, pip.kept, _out(table, pip)), pip, words)
+    return replace(other, damages=hit) if other.words is not None else found
+
+
+def _fitting(report: Report, hit: tuple[Damage, ...], pip: Pip, words: tuple[str, ...]) -> Found:
+    """What is left of a report without what must not come, where that needs none of it."""
+    items = without(report, {damage.item.name for damage in hit})
+    stuck = forced(report, items, pip.kept, hit)
+    if stuck:
+        return Found(hit, refused=tuple(_collisions(stuck, pip)))
+    out = {d.item.name: d.why for d in hit if d.why}
     return Found(hit, out, _exact(words, items), items)
 
 

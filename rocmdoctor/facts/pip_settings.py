@@ -15,7 +15,8 @@ from rocmdoctor.model import Env, Query, Read
 _PIP_INDEXES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
 _PIP = ("PIP_CONSTRAINT", "PIP_USER", "PIP_TARGET")
 _UV = ("UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
-_ETC = "/etc/pip.conf"
+# The later one goes before the earlier. Source: pip's _internal/locations and configuration.py, get_configuration_files.
+_ETC = ("/etc/xdg/pip/pip.conf", "/etc/pip.conf")
 # Some indexes take a token as a part of the path: a long part ends what is kept.
 _URL = r"(?:https?|file)://(?:[^\s/@'\"]{0,300}@)?[\w.:-]{0,200}(?:/[\w.+-]{1,15}(?![\w.+-]))*/?"
 _PLACE = r"[\w./~+-]{1,200}"
@@ -73,7 +74,7 @@ class PipSettings(Fact):
         return {
             "env": Env((*CHOOSERS, "HOME", *_PIP)),
             "indexes": Env((*_PIP_INDEXES, *_UV), keep=_URL),
-            _ETC: Read(_ETC, keep=_KEEP, limit=16384),
+            **{path: Read(path, keep=_KEEP, limit=16384) for path in _ETC},
         }
 
     @classmethod

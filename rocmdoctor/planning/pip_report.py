@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
@@ -181,14 +182,23 @@ def _asked(
     return chain, item.name
 
 
-def forced(found: Damage) -> bool:
-    """Whoever asks for it does not take the version that stands there."""
-    if found.before is None or not found.chain:
-        return False
-    try:
-        return holds(str(Requirement(found.text).specifier), found.before) is False
-    except InvalidRequirement:
-        return False
+def forced(
+    report: Report, items: Collection[Item], kept: Mapping[str, str], found: Collection[Damage]
+) -> tuple[Damage, ...]:
+    """Those of the damages without which these items cannot do: what stands there is not what one of them asks for."""
+    stuck = []
+    for damage in found:
+        wanted = damage.item.name
+        for item in items:
+            wishes = [w for w in _wishes(item, item.extras, report.around) if normalized(w.name) == wanted]
+            if damage.before is not None and any(
+                holds(str(w.specifier), kept[wanted]) is False for w in wishes
+            ):
+                text = str(wishes[0]).partition(";")[0].strip()
+                above = _reached(report).get(item.name, ())
+                stuck.append(replace(damage, chain=(*above, item), text=text))
+                break
+    return tuple(stuck)
 
 
 def without(report: Report, out: Collection[str]) -> tuple[Item, ...]:
