@@ -269,8 +269,8 @@ def known_error_files(folder: Path) -> list[Path]:
 def load_known_errors(folders: Iterable[Path], names: Names | None = None) -> tuple[KnownError, ...]:
     """All of the folders' checks/known-errors/*.yaml. A file that was read before is taken as it was kept then.
 
-    `names` are those that files may refer to; without them, names are not looked up. Raises BadKnownErrorError with all
-    that is wrong in all files, ContentError for what is wrong between them.
+    `names` are those that files may refer to; without them, names are not looked up. Raises ContentError with all that is
+    wrong in all files, at the place of the first.
     """
     from rocmdoctor.explaining import error_of  # noqa: PLC0415 - checks need none
 
@@ -281,9 +281,9 @@ def load_known_errors(folders: Iterable[Path], names: Names | None = None) -> tu
         plain += held
         wrong += problems
     if wrong:
-        from rocmdoctor.explaining.loading import BadKnownErrorError  # noqa: PLC0415
-
-        raise BadKnownErrorError(wrong)
+        first, *more = sorted(wrong, key=lambda problem: (problem.place.file, problem.place.line))
+        where = str(first.place)
+        raise ContentError(where, "\n".join([str(first).removeprefix(f"{where}: "), *map(str, more)]))
     if names is not None:
         from rocmdoctor.explaining.loading import check_together  # noqa: PLC0415
 
@@ -313,7 +313,7 @@ def _known_errors(path: Path, names: Names | None) -> tuple[list[Mapping[str, An
 
 
 def load_lines(folders: Iterable[Path]) -> Lines:
-    """Known errors, signs of failures and kinds of text, ready for readers. Raises BadKnownErrorError, ContentError."""
+    """Known errors, signs of failures and kinds of text, ready for readers. Raises ContentError."""
     from rocmdoctor.explaining import Lines  # noqa: PLC0415
 
     return Lines(load_known_errors(folders), load_signs(), load_kinds())

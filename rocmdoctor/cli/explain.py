@@ -81,12 +81,12 @@ def command(
     if "-" in logs and sys.stdin.isatty():
         click.echo("reading from the terminal: paste the text, then Ctrl-D", err=True)
     explainer = reader(content)
-    read_all(explainer, logs)
+    notes = read_all(explainer, logs)
     machine = (
         f"the machine of {snapshot}" if snapshot else f"the system in {root}" if root else "this machine"
     )
     take = None if elsewhere else _taker(snapshot, root, env, patience)
-    said = told(explainer, logs, take, content, machine)
+    said = told(explainer, logs, take, content, machine, notes)
     if as_json:
         from rocmdoctor.reports.envelope import envelope
 

@@ -6,8 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
-import os
-import stat
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable
@@ -30,7 +29,8 @@ _MAGIC: tuple[tuple[bytes, Callable[[Any], Any]], ...] = (
     (b"\xfd7zXZ\x00", lzma.LZMAFile),
     (b"BZh", bz2.BZ2File),
 )
-_SNAPSHOT = b'{"schema": 1,\n "tool": "rocmdoctor '
+_START = 256
+_SNAPSHOT = re.compile(rb'\{\s*"schema": \d+,\s*(?:"tool": "[^"]*",\s*)?"(?:taken_at|host|answers)"')
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,8 @@ class Told:
 
 def reader(content: Iterable[Path] = ()) -> Explainer:
     """A reader of logs with all known errors. Raises PlacedError for files of known errors that cannot be used."""
-    from rocmdoctor.recipe.values import BadRecipeError
-
     try:
         return Explainer(load_lines((bundled(), *content)))
-    except BadRecipeError as error:
-        raise PlacedError(error.where, error.message) from error
     except ContentError as error:
         raise PlacedError(error.where, str(error)) from error
 
@@ -80,12 +76,13 @@ def told(
     take: Callable[[], Snapshot] | None = None,
     content: tuple[Path, ...] = (),
     machine: str = "this machine",
+    notes: tuple[str, ...] = (),
 ) -> Told:
     """Closes the reader and says what it found. `take` asks the machine that the log is from; only called when it can decide."""
     findings = explainer.close()
     counts = {"lines": explainer.lines, "size": explainer.size}
     if not findings.observed or take is None:
-        return Told(judged(findings), (), names, machine="none", **counts)
+        return Told(judged(findings), notes, names, machine="none", **counts)
     from rocmdoctor.cli.running import Judge
     from rocmdoctor.model import Wish
 
@@ -93,8 +90,8 @@ def told(
     explained = judged(findings, {v.id: v for v in outcome.diagnosis.verdicts})
     foreign = _foreign(explained, outcome, machine)
     if foreign:
-        return Told(judged(findings), (foreign,), names, machine="another", **counts)
-    return Told(explained, _unsure(explained, machine), names, machine=machine, **counts)
+        return Told(judged(findings), (*notes, foreign), names, machine="another", **counts)
+    return Told(explained, (*notes, *_unsure(explained, outcome, machine)), names, machine=machine, **counts)
 
 
 def _foreign(explained: Explained, outcome: Outcome, machine: str) -> str:
@@ -114,7 +111,13 @@ def _foreign(explained: Explained, outcome: Outcome, machine: str) -> str:
     )
 
 
-def _unsure(explained: Explained, machine: str) -> tuple[str, ...]:
+def _unsure(explained: Explained, outcome: Outcome, machine: str) -> tuple[str, ...]:
+    from rocmdoctor.facts.gpus import Gpus
+
+    gpus = outcome.known.maybe(Gpus)
+    if gpus is not None and not gpus.all:
+        said = f"{machine[:1].upper()}{machine[1:]} has no AMD GPU, so most of its facts decide nothing; is the log from another one?"
+        return (said,)
     first = explained.diagnoses[0] if explained.diagnoses else None
     if first is None or first.best.why or not first.others:
         return ()
@@ -124,41 +127,47 @@ def _unsure(explained: Explained, machine: str) -> tuple[str, ...]:
 # ---------------------------------------------------------------- files
 
 
-def read_all(explainer: Explainer, logs: Iterable[str]) -> None:
-    """Feeds the files, or stdin for `-`, to the reader. Raises PlacedError for what cannot be read."""
+def read_all(explainer: Explainer, logs: Iterable[str]) -> tuple[str, ...]:
+    """Feeds the files, or stdin for `-`, to the reader; returns what limits them. Raises PlacedError for what cannot be read."""
+    notes = []
     for log in logs:
         name = "stdin" if log == "-" else log
         explainer.begin(name)
         try:
             if log == "-":
-                _feed(explainer, sys.stdin.buffer, name)
+                cut = _feed(explainer, sys.stdin.buffer, name)
             else:
                 with Path(log).open("rb") as file:
-                    if stat.S_ISDIR(os.fstat(file.fileno()).st_mode):
-                        raise PlacedError(name, "is a folder; give a file")
-                    _feed(explainer, file, name)
-        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-            said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise PlacedError(name, f"cannot be read: {said}") from error
+                    cut = _feed(explainer, file, name)
+        except OSError as error:
+            raise PlacedError(name, f"cannot be read: {error.strerror or error}") from error
+        if cut:
+            notes.append(f"{name} is damaged: {cut}. What could be unpacked was read.")
+    return tuple(notes)
 
 
-def _feed(explainer: Explainer, file: IO[bytes], name: str) -> None:
+def _feed(explainer: Explainer, file: IO[bytes], name: str) -> str:
+    """Why a packed file ended before its end; nothing where all was read."""
     start = _start(file)
+    if _SNAPSHOT.match(start):
+        said = f"is a snapshot of a machine and no log; judge it with: rocmdoctor check --snapshot {name}"
+        raise PlacedError(name, said)
     whole: Any = _Again(start, file)
     for magic, opened in _MAGIC:
         if start.startswith(magic):
             whole = opened(io.BufferedReader(whole))
-    if start.startswith(_SNAPSHOT):
-        said = f"is a snapshot of a machine and no log; judge it with: rocmdoctor check --snapshot {name}"
-        raise PlacedError(name, said)
-    while data := whole.read(_PIECE):
-        explainer.feed(data)
+    try:
+        while data := whole.read(_PIECE):
+            explainer.feed(data)
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        return str(error)
+    return ""
 
 
 def _start(file: IO[bytes]) -> bytes:
     """The first bytes: a pipe may give them one by one."""
     start = b""
-    while len(start) < len(_SNAPSHOT) and (more := file.read(len(_SNAPSHOT) - len(start))):
+    while len(start) < _START and (more := file.read(_START - len(start))):
         start += more
     return start
 

@@ -101,6 +101,7 @@ class Explainer:
         self._decoder: codecs.IncrementalDecoder | None = None
         self._begun = False
         self._held = b""
+        self._long: dict[int, tuple[int, int]] = {}
         self._envelope = False
         self._page = (0, 0)
 
@@ -139,9 +140,11 @@ class Explainer:
         self._text += self._plain(data, final=final)
         end = len(self._text)
         if not final:
-            end = self._text.rfind(b"\n", self._done, max(self._done, end - _AHEAD)) + 1 or max(
-                self._done, end - _AHEAD
-            )
+            ready = max(self._done, end - _AHEAD)
+            end = self._text.rfind(b"\n", self._done, ready) + 1
+            if not end:
+                # A line without an end is cut, though never into little pieces.
+                end = ready if ready - self._done > _WINDOW else self._done
         if end > self._done:
             self._scan(self._done, end)
             self._done = end
@@ -183,7 +186,7 @@ class Explainer:
 
     def _possible(self, start: int, end: int) -> dict[bytes, list[int]]:
         """The templates of which enough words stand there, by the rarest of their words."""
-        block = self._text[start:end]
+        block = self._text[max(0, start - _WRAPPED_INTO) : end + _WRAPPED_INTO]
         hits = set(block.translate(_LETTERS).split()) & self._words.keys()
         touched = Counter(number for word in hits for number in self._words[word])
         counts: dict[bytes, int] = {}
@@ -208,7 +211,7 @@ class Explainer:
         """The lines that hold one of the words, in order, with the templates to try there."""
         found: dict[tuple[int, int], list[int]] = {}
         for word, numbers in possible.items():
-            at = self._text.find(word, start, end)
+            at = self._text.find(word, max(0, start - len(word) + 1), end)
             while at >= 0:
                 first, last = self._bounds(at)
                 found.setdefault((first, last), []).extend(numbers)
@@ -280,7 +283,15 @@ class Explainer:
                         where, text = line - up, whole
                         break
             if holes is not None:
-                self._saw(number, where, text, holes, first)
+                # Windows of one long line overlap.
+                before = self._long.get(number, (0, 0))
+                if (
+                    last - first < _WINDOW
+                    or before[0] != where
+                    or self._base + first > before[1] + 2 * _WINDOW
+                ):
+                    self._saw(number, where, text, holes, first)
+                    self._long[number] = (where, self._base + first)
 
     @staticmethod
     def _likely(line: Line, around: bytes) -> bool:

@@ -283,6 +283,7 @@ class Template:
             chunks[-1] += "(?![A-Za-z])"
         if len(chunks) > 1 and not chunks[-1]:
             chunks[-1] = "$"
+            chunks[-2] = re.sub(r"\\ $", "(?: |$)", chunks[-2])
         return [re.compile(chunk) for chunk in chunks]
 
 
