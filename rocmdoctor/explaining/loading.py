@@ -152,10 +152,10 @@ class _File:
         truth = self.one_of(("true",), "value here; 'true' is")
         level = self.one_of(CONFIDENCES, "confidence")
         made = self.record(path, value, {"confidence": level, "drop": truth}, ())
-        if made is not None and len(made) != 1:
+        if made is not None and isinstance(value, dict) and len(value) != 1:
             self.wrong(path, "wanted 'confidence' or 'drop: true', and only one of them")
             return None
-        return {"drop": True} if made and "drop" in made else made
+        return {"drop": True} if made and "drop" in made else made or None
 
     def sample(self, path: Path, value: object) -> dict[str, Any] | None:
         return self.record(path, value, {"text": self.text, "source": self.text}, ("text", "source"))
@@ -185,7 +185,7 @@ class _File:
         }
         needed = ("id", "fault", "title", "says", "cause", "confidence", "remedy", "samples")
         made = self.record(path, value, fields, needed)
-        if made is not None:
+        if made is not None and len(made["says"]) == len(value["says"]):  # type: ignore[index]
             self.holes(path, made)
         return made
 
