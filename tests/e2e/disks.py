@@ -26,22 +26,25 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.e2e.boxes import HOME, Box, layer
+from tests.e2e.guests import PARTITION
 from tests.e2e.images import CA_INSIDE, Image
 from tests.e2e.installer import PASSWORD, archives
 from tests.e2e.processes import bounded, good
 
 KERNELS = {"cloud": "linux-image-cloud-amd64", "full": "linux-image-amd64"}  # only the full one has amdgpu
 _GIB = 8
-_START = 2048  # where the partition begins, in sectors; GRUB's core lies before it
+_START = PARTITION // 512  # in sectors; GRUB's core lies before it
 # What Vagrant wants of a guest, and what a Debian server has. Without libpam-systemd Vagrant waits for ever at a reboot.
 _SERVER = (
     "grub-pc", "systemd-sysv", "systemd-resolved", "udev", "dbus", "libpam-systemd", "openssh-server", "sudo", "adduser",
     "python3", "python3-venv", "iproute2", "procps", "rsync", "pciutils", "kmod", "ca-certificates",
 )  # fmt: skip
+# What a machine has on which people build; of ROCm's 88 packages these and what they bring leave few to an emulated apt.
+_COMPILERS = ("g++", "clang-17", "clang-tools-17", "lld-17", "llvm-17")
 # What `install base --rocm-source distro` wants; lists and archives of one moment, so that nothing has to be downloaded.
 _ARCHIVES = ("rocminfo", "hipcc", "rocm-smi", "libamdhip64-dev")
 
@@ -167,6 +170,7 @@ class Disk:
 
 
 TRIXIE = Disk("trixie", archives=_ARCHIVES)
+TRIXIE_WITH_COMPILERS = Disk("trixie", packages=(*_SERVER, *_COMPILERS), archives=_ARCHIVES)
 BOOKWORM = Disk("bookworm")
 
 
@@ -350,7 +354,7 @@ def main(argv: list[str]) -> int:
         "--kernel", choices=tuple(KERNELS), default="cloud", help="only `full` has amdgpu (default: cloud)"
     )
     said = parser.parse_args(argv)
-    disk = Disk(said.suite, said.kernel, archives=_ARCHIVES if said.suite == "trixie" else ())
+    disk = replace(TRIXIE if said.suite == "trixie" else BOOKWORM, kernel=said.kernel)
     began = time.monotonic()
     path = disk.build() if said.what == "disk" else disk.build_box()
     print(path)

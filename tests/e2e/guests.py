@@ -21,7 +21,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from tests.e2e.boxes import HOME
+from tests.e2e.boxes import HOME, Box
 from tests.e2e.processes import bounded, envelope_of, good
 
 _SSH = (
@@ -31,6 +31,7 @@ _SSH = (
 needs_qemu = pytest.mark.skipif(
     shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64; .ci/run installs it"
 )
+PARTITION = 2048 * 512  # where the file system begins on the disks of `tests.e2e.disks`, in bytes
 Done = subprocess.CompletedProcess[str]
 
 
@@ -258,6 +259,27 @@ def _ending(guest: Guest) -> Iterator[Guest]:
         if guest.running:
             guest.unplug()
         (guest.folder / "disk.qcow2").unlink(missing_ok=True)
+
+
+@contextmanager
+def read_outside(guest: Guest) -> Iterator[Box]:
+    """A copy of the disk of a guest that does not run, to look into as a container: emulation would take minutes for it.
+
+    What lies in the file system's own journal comes into effect, as at the guest's next boot.
+    """
+    assert not guest.running
+    raw, root = guest.folder / "disk.raw", guest.folder / "disk"
+    good(["qemu-img", "convert", "-O", "raw", guest.folder / "disk.qcow2", raw], 300)
+    root.mkdir()
+    try:
+        good(["mount", "-o", f"loop,offset={PARTITION}", raw, root])
+        try:
+            yield Box(root)
+        finally:
+            good(["umount", root])
+    finally:
+        raw.unlink()
+        root.rmdir()
 
 
 def until(holds: Callable[[], object], what: str, seconds: float = 60) -> None:

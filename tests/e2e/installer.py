@@ -259,7 +259,7 @@ END
 """
 
 
-def targets_of_hipcc(booted: Machine, bundler: str, gfx: str = "gfx90a") -> list[str]:
+def targets_of_hipcc(booted: Box, bundler: str, gfx: str = "gfx90a") -> list[str]:
     """What hipcc really builds in a shell of ann's, as she has it after an installation; told by LLVM's own tool."""
     program = "__global__ void k(int *p) { *p = 1; } int main() { int *p = 0; k<<<1, 1>>>(p); }"
     booted.write("/home/ann/k.hip", f"#include <hip/hip_runtime.h>\n{program}\n")

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.boxes import HOME, copy_checkout
-from tests.e2e.disks import TRIXIE, private_key
+from tests.e2e.disks import TRIXIE, Disk, private_key
 from tests.e2e.faults import users_layer
-from tests.e2e.guests import Guest, guest_on
+from tests.e2e.guests import Guest, guest_on, read_outside
 from tests.e2e.installer import state_of
 
 CACHE = "/var/cache/rocmdoctor"
@@ -32,9 +32,9 @@ class Clock:
     _since: float = field(default_factory=time.monotonic)
 
     def lap(self, name: str) -> None:
-        """What was done since the last one."""
+        """What was done since the last one; of the same name, together."""
         now = time.monotonic()
-        self.laps[name] = now - self._since
+        self.laps[name] = self.laps.get(name, 0.0) + now - self._since
         self._since = now
 
     def tell(self, title: str = "") -> None:
@@ -44,12 +44,12 @@ class Clock:
 
 
 @contextmanager
-def server(folder: Path, clock: Clock) -> Iterator[Guest]:
+def server(folder: Path, clock: Clock, disk: Disk = TRIXIE) -> Iterator[Guest]:
     """A running server that has the checkout and no ROCm. Its packages of ROCm lie downloaded in apt's archives."""
-    disk = TRIXIE.build()
+    layer = disk.build()
     users_layer()
     clock.lap("images, unless they were in the cache")
-    with guest_on(disk, folder, private_key()) as guest:
+    with guest_on(layer, folder, private_key()) as guest:
         guest.start()
         clock.lap("boot to ssh")
         _furnish(guest, folder / "checkout")
@@ -110,14 +110,21 @@ def settled(guest: Guest, seconds: float = 900) -> None:
     wait_inside(guest, f"{ended} && [ -z \"$(find /etc/systemd -name '*rocmdoctor*')\" ]", seconds)
 
 
-def noted_by_dpkg(state: str) -> str:
-    """A shell's word: how often dpkg has noted that a package came into a state."""
-    return f"$(grep -c ' status {state} ' /var/log/dpkg.log || true)"
+def noted_by_dpkg(what: str) -> str:
+    """A shell's word: how often dpkg has noted something, such as `status unpacked`."""
+    return f"$(grep -c ' {what} ' /var/log/dpkg.log || true)"
 
 
-def state(guest: Guest) -> dict[str, str]:
-    """Packages, groups and files, as far as an installation may change them."""
-    return state_of(guest)
+def left_by(guest: Guest) -> dict[str, str]:
+    """Packages, groups and files, as far as an installation may change them, and what dpkg and apt find wrong.
+
+    The guest is switched off for it.
+    """
+    guest.good("sync")
+    guest.unplug()
+    with read_outside(guest) as box:
+        wrong = box.good("dpkg --audit; apt-get check -qq", network=False)
+        return {**state_of(box), "wrong": wrong}
 
 
 def differing(found: dict[str, str], wanted: dict[str, str]) -> list[str]:
