@@ -32,7 +32,7 @@ python.venv.2: apt-get install python3.10-venv
 python.environment: python3.10 -m venv /home/ann/.local/share/rocmdoctor/env
 python.pip.1: + /home/ann/.cache/rocmdoctor/requirements/97431255127271b4.txt
 python.pip.2: /home/ann/.local/share/rocmdoctor/env/bin/python PIP --no-deps --require-hashes -r /home/ann/.cache/rocmdoctor/requirements/97431255127271b4.txt
-torch.wheels: /home/ann/.local/share/rocmdoctor/env/bin/python PIP --index-url https://download.pytorch.org/whl/rocm7.2 -- torch==2.14.0+rocm7.2 torchvision==0.29.0+rocm7.2 torchaudio==2.11.0 triton-rocm==3.8.0
+torch.wheels: /home/ann/.local/share/rocmdoctor/env/bin/python PIP --index-url https://download.pytorch.org/whl/rocm7.2 -- torch==2.14.0+rocm7.2 torchvision==0.29.0+rocm7.2 torchaudio==2.11.0+rocm7.2 triton-rocm==3.8.0
 rocm-libraries.packages.2: apt-get install hipblas-dev hipblaslt-dev hipsparse-dev hipsolver-dev hiprand-dev hipcub-dev rocblas-dev rocprim-dev rocthrust-dev rccl-dev
 bitsandbytes.wheel: /home/ann/.local/share/rocmdoctor/env/bin/python PIP --no-deps -- bitsandbytes==0.50.2
 flash-attention.build.1: < https://files.pythonhosted.org/packages/6c/b1/b77625e3d11260d2bd6a4fc249a4be9a3da97ff848e2222e810c4f0e0211/flash_attn-2.8.3.post2.tar.gz d0f9f0b08a986cdeadbffcf5ec8b3a8f514366c68ad1853d3ab061bc83cc340b
@@ -58,7 +58,7 @@ flash-attention 2.8.3.post2 triton
 deepspeed 0.19.8 source
 python.venv.2: apt-get install python3.12-venv
 python.environment: python3.12 -m venv /home/ann/.local/share/rocmdoctor/env
-torch.wheels: /home/ann/.local/share/rocmdoctor/env/bin/python PIP --index-url https://download.pytorch.org/whl/rocm7.2 -- torch==2.14.0+rocm7.2 torchvision==0.29.0+rocm7.2 torchaudio==2.11.0 triton-rocm==3.8.0
+torch.wheels: /home/ann/.local/share/rocmdoctor/env/bin/python PIP --index-url https://download.pytorch.org/whl/rocm7.2 -- torch==2.14.0+rocm7.2 torchvision==0.29.0+rocm7.2 torchaudio==2.11.0+rocm7.2 triton-rocm==3.8.0
 bitsandbytes.wheel: /home/ann/.local/share/rocmdoctor/env/bin/python PIP --no-deps -- bitsandbytes==0.50.2
 flash-attention.triton-backend.1: < https://files.pythonhosted.org/packages/6c/b1/b77625e3d11260d2bd6a4fc249a4be9a3da97ff848e2222e810c4f0e0211/flash_attn-2.8.3.post2.tar.gz d0f9f0b08a986cdeadbffcf5ec8b3a8f514366c68ad1853d3ab061bc83cc340b
 flash-attention.triton-backend.3: /home/ann/.local/share/rocmdoctor/env/bin/python PIP -- setuptools==80.9.0 wheel==0.45.1 packaging==26.0 ninja==1.13.0 psutil==7.2.2 einops==0.8.2
@@ -83,7 +83,7 @@ flash-attention 0+none none
 deepspeed 0.19.8 source
 python.venv.2: apt-get install python3.11-venv
 python.environment: python3.11 -m venv /home/ann/.local/share/rocmdoctor/env
-torch.wheels: /home/ann/.local/share/rocmdoctor/env/bin/python PIP --index-url https://download.pytorch.org/whl/rocm7.14 -- torch==2.14.1+rocm7.14 torchvision==0.29.1+rocm7.14 torchaudio==2.11.0 triton-rocm==3.8.0
+torch.wheels: /home/ann/.local/share/rocmdoctor/env/bin/python PIP --index-url https://download.pytorch.org/whl/rocm7.14 -- torch==2.14.1+rocm7.14 torchvision==0.29.1+rocm7.14 triton-rocm==3.8.0
 bitsandbytes.wheel: /home/ann/.local/share/rocmdoctor/env/bin/python PIP --no-deps -- bitsandbytes==0.50.2
 deepspeed.numpy: /home/ann/.local/share/rocmdoctor/env/bin/python PIP --no-deps -- numpy==2.3.5
 deepspeed.build.1: < https://files.pythonhosted.org/packages/bc/d8/3162fc810870df1183e686ec70b57028b464a5940b148a90767c727f113c/deepspeed-0.19.8.tar.gz 9e491abd0827ea5c389dd702e15e11e13d83d904bac4a20d6c2a4cb37207a9af

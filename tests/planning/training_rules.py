@@ -140,10 +140,14 @@ def the_companions_are_those_of_the_torch(plan: Plan, box: Box) -> Iterator[str]
     row, said = wheel_row(plan), pins(plan)
     if not row:
         return
-    for name, key in (("torchvision", "torchvision"), ("torchaudio", "torchaudio")):
+    for name in ("torchvision", "torchaudio"):
         found = said.get(name, "").partition("+")
-        if key in row and found[0] != row[key]:
-            yield f"{name} {found[0]}, and the facts say {row[key]}"
+        # Indexes that began after the last torchaudio have none: pytorch/pytorch#193651.
+        too_young = name == "torchaudio" and number(row["rocm_index"]) > (7, 2)
+        if name in row and found[0] != ("" if too_young else row[name]):
+            yield f"{name} {found[0]}, and the facts say {row[name]}"
+        if found[0] and not found[2]:
+            yield f"{name} {found[0]} of no ROCm beside a torch of {row['rocm_index']}"
         if found[2] and found[2] != f"rocm{row['rocm_index']}":
             yield f"{name} of {found[2]} beside a torch of {row['rocm_index']}"
     package, version = row.get("triton_package"), row.get("triton_version", "x")
@@ -279,10 +283,10 @@ def what_is_compiled_fits_the_rocm_here_and_in_torch(plan: Plan, box: Box) -> It
                 yield f"{given['name']} is compiled for {given['gfx']}"
             if not chosen(plan, "rocm-libraries"):
                 yield f"{given['name']} has no headers to be compiled with"
-        if (
-            given["variables"].get("HIP_PLATFORM", "amd") != "amd"
-            or "TORCH_HIP_ARCH_LIST" in given["variables"]
-        ):
+        if given["variables"].get("HIP_PLATFORM", "amd") != "amd" or {
+            "TORCH_HIP_ARCH_LIST",
+            "ROCM_PATH",
+        } & set(given["variables"]):
             yield f"{given['name']}: {given['variables']}"
 
 
