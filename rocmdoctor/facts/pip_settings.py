@@ -24,7 +24,8 @@ _KEEP = (
     r"^\[[\w.-]{1,40}\]"
     rf"|^[ \t]{{0,8}}(?:extra[-_])?index[-_]url[ \t]*[=:](?:[ \t]*(?:\n[ \t]+)?{_URL}){{0,8}}"
     rf"|^[ \t]{{0,8}}find[-_]links[ \t]*[=:](?:[ \t]*(?:\n[ \t]+)?(?:{_URL}|[~.]?/{_PLACE})){{0,8}}"
-    rf"|^[ \t]{{0,8}}(?:target|constraint)[ \t]*[=:][ \t]*{_PLACE}"
+    rf"|^[ \t]{{0,8}}target[ \t]*[=:][ \t]*{_PLACE}"
+    rf"|^[ \t]{{0,8}}constraint[ \t]*[=:](?:[ \t]*(?:\n[ \t]+)?{_PLACE}){{0,8}}"
     r"|^[ \t]{0,8}(?:user|no[-_]index)[ \t]*[=:][ \t]*\w{1,5}\b"
 )
 # A channel may be a URL with a token in it: only names are kept.

@@ -100,8 +100,8 @@ def pip_install(  # noqa: PLR0913 - the keys of a step
         words = ["--require-hashes", "-r", path]
     else:
         words = ["--", *packages]
-    words = [*(["--no-deps"] if no_deps else []), *_places(ground, index, wheels), *words]
-    argv = pip(full, *_INSTALL, *words)
+    all_words = (*(["--no-deps"] if no_deps else []), *_places(ground, index, wheels), *words)
+    argv = pip(full, *_INSTALL, *all_words)
     # With --no-deps nothing comes but what the plan names.
     looks = bool(keeps) and not no_deps
     only_here = wheels is not None and (index is None or bool(ground.folder))
@@ -110,7 +110,7 @@ def pip_install(  # noqa: PLR0913 - the keys of a step
         do=Exec(
             argv,
             {**_env(ground, index, only_here=only_here), **report, **own},
-            simulate=pip(full, *_INSTALL, *_LOOK, *words) if looks else (),
+            simulate=pip(full, *_INSTALL, *_LOOK, *all_words) if looks else (),
             keeps=keeps if looks else (),
             named=tuple(sorted(map(named, packages))) if looks else (),
         ),

@@ -9,6 +9,7 @@ from rocmdoctor.asking import keys
 from rocmdoctor.facts.base import Evidence, Fact
 from rocmdoctor.facts.distributions import InstalledDists
 from rocmdoctor.facts.pip_settings import PipSettings
+from rocmdoctor.facts.protection import Came, Protected
 from rocmdoctor.facts.python_env import PythonEnv
 from rocmdoctor.facts.torch_build import LibStdCxx, TorchParts
 from rocmdoctor.facts.torch_files import OtherTorches
@@ -20,7 +21,7 @@ from tests.machines.pythons import python_of
 
 ASKING: tuple[type[Fact], ...] = (
     PythonEnv, OtherTorches, InstalledDists, TorchParts, LibStdCxx, BnbLibraries, FlashLibraries, XformersBuild, CudaHome, VersionDev,
-    PipSettings,
+    PipSettings, Protected, Came,
 )  # fmt: skip
 _ROCM_TARGETS = ("gfx900", "gfx906", "gfx908", "gfx90a", "gfx942", "gfx1030", "gfx1100", "gfx1101")
 _BLASLT_TARGETS = ("gfx90a", "gfx942", "gfx1100", "gfx1101")
