@@ -93,6 +93,9 @@ class PipSettings(Fact):
     def parse(cls, ev: Evidence) -> PipSettings:
         found: list[Setting] = []
         for path in ev.names():
+            # Snapshots of earlier releases were not asked for the first of these.
+            if path == _ETC[0] and ev[path].why == "not-asked":
+                continue
             if path not in ("env", "indexes", "conda"):
                 found += read_settings(path, ev.text(path, absent=""))
         found.sort(key=lambda s: ("global", "install").index(s.section))

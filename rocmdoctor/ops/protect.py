@@ -55,13 +55,15 @@ def pip_protect(ground: Ground, *, env: Place) -> Iterator[Action]:
     found = usable(environment(ground, full))
     written = _written(ground, found)
     ground.claim(f"protection of {full}", "as it was recorded" if written else "to be written")
+    can = protection.can_be_named(full)
     if not written:
         yield _protecting(ground, full)
-    if not protection.can_be_named(full):
-        ground.note(
-            f"pip.conf and uv's variables part their values at blanks, and cannot name files in {full}: there only"
-            f" 'rocmdoctor pip install --env' looks first"
-        )
+        if not can:
+            ground.note(
+                f"pip.conf and uv's variables part their values at blanks, and cannot name files in {full}: there only"
+                " 'rocmdoctor pip install --env' looks first"
+            )
+    if not can:
         return
     yield from _pip_conf(ground, full)
     yield from _shells(ground, full)

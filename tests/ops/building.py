@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rocmdoctor import wheel_key
+from rocmdoctor import protection, wheel_key
 from rocmdoctor.asking import keys
 from rocmdoctor.facts.distributions import named
+from rocmdoctor.facts.protection import dates_question
 from rocmdoctor.model import Run
 from rocmdoctor.ops import git, source
 from rocmdoctor.ops.chores import CHORE
@@ -81,6 +82,11 @@ def did(answers: dict[str, Any], argv: tuple[str, ...]) -> bool:
     elif "venv" in argv[1:3]:
         version = re.search(r"3\.\d+", " ".join(argv))
         _env(answers, argv[-1], {"python": f"{version.group() if version else '3.12'}.1"})
+    elif argv[1:4] == ("-I", "-m", "pip") and "uninstall" in argv:
+        _uninstalled(answers, argv[0].removesuffix("/bin/python"), argv[argv.index("--yes") + 1 :])
+    elif argv[1:4] == ("-I", "-m", "pip") and "config" in argv:
+        env = argv[0].removesuffix("/bin/python")
+        answers[f"read:{env}/pip.conf"] = text(f"[install]\nconstraint = {argv[-1]}\n")
     elif argv[1:4] == ("-I", "-m", "pip"):
         words = [word for word in argv if "==" in word] or answers.pop("pinned")
         _installed(
@@ -97,9 +103,32 @@ def _chore(answers: dict[str, Any], name: str, given: Mapping[str, Any]) -> None
     elif name == "unpack":
         answers[f"stat:{given['path']}"] = text("dir 0755 ann ann")
         answers[f"read:{given['path']}/{source.STAMP}"] = text(f"{given['sha256']}\n")
+    elif name == "protect":
+        _protected(answers, given["env"])
     elif name == "install":
         said = answers["claimed"][f"key of the wheel {given['name']} {given['version']}"]
         _installed(answers, given["env"], {given["name"]: f"{given['version']} {said}"})
+
+
+def _protected(answers: dict[str, Any], env: str) -> None:
+    """As the chore writes it down: every distribution, each with a list of files of seven bytes."""
+    if keys(env_questions(env)[2])[0] not in answers:
+        _installed(answers, env, {"torch": "2.9.1+rocm6.4"})
+    rows = [
+        line.split()[1:3]
+        for line in answers.get(keys(env_questions(env)[2])[0], {}).get("stdout", "").splitlines()
+        if line.startswith("dist ")
+    ]
+    said = [{"name": name, "version": version, "sha256": "", "size": 7} for name, version in rows]
+    answers[f"read:{env}/{protection.RECORD}"] = text(protection.record_text(said, []))
+    found = keys(dates_question(env))[0]
+    answers[found] = ran("".join(f"7 1.0 {env}/lib/{n}-{v}.dist-info/RECORD\n" for n, v in rows))
+
+
+def _uninstalled(answers: dict[str, Any], env: str, names: tuple[str, ...]) -> None:
+    run = keys(env_questions(env)[2])[0]
+    rows = [r for r in answers[run]["stdout"].splitlines() if r.split()[1] not in names]
+    answers[run] = ran("\n".join(rows) + "\n")
 
 
 def _installed(answers: dict[str, Any], env: str, dists: Mapping[str, str]) -> None:

@@ -135,6 +135,8 @@ def _answers(case: Mapping[str, Any]) -> dict[str, Any]:
         "git.checkout",
         "source.fetch",
         "wheel.build",
+        "pip.protect",
+        "pip.clear",
     ):
         building.with_pythons(answers, case.get("pythons", {}))
         building.with_compilers(answers, case.get("compilers", {}))

@@ -85,6 +85,8 @@ def _block(answers: dict[str, Any], do: WriteFile) -> None:
     answers[keys(block_question(do.path))[0]] = ran(shown)
     if do.text is not None:
         answers[keys(Stat(do.path))[0]] = text("file 0644 ann ann")
+    if do.path.endswith("/pip.conf"):
+        answers[f"read:{do.path}"] = text(do.text or "")
     if do.path == "/etc/adduser.conf":
         answers["read:/etc/adduser.conf"]["ok"] = True
         answers["read:/etc/adduser.conf"]["text"] = answers["read:/etc/adduser.conf"].get("text", "") + (
