@@ -3,9 +3,11 @@
 import re
 
 from rocmdoctor.diagnosis import Remedy, Verdict, absent, check, fail, ok, skip, warn
+from rocmdoctor.facts.culprits import culprit
 from rocmdoctor.facts.distributions import Dists
 from rocmdoctor.facts.gpus import Gpus
 from rocmdoctor.facts.pci import PciDisplays
+from rocmdoctor.facts.protection import Came
 from rocmdoctor.facts.python_env import PythonEnv
 from rocmdoctor.facts.requirements import Pins
 from rocmdoctor.facts.torch_build import TorchBuild, TorchParts, TorchStackTable, WheelChoice
@@ -76,12 +78,13 @@ def torch_present(
     "torch.rocm-build",
     fault="cuda-torch-installed",
     after=("torch.present",),
-    explained_by=("torch.python", "torch.whole"),
+    explained_by=("torch.python", "torch.whole", "torch.kept"),
 )
 def rocm_build(
     build: TorchBuild,
     dists: Dists | None,
     pins: Pins | None,
+    came: Came | None,
     gpus: Gpus,
     pci: PciDisplays | None,
     choice: WheelChoice,
@@ -95,6 +98,8 @@ def rocm_build(
         return skip(f"{_described(torch)}, on a machine without an AMD GPU that can compute")
     why = f"{_described(torch)}: it uses no AMD GPU, and torch.cuda.is_available() says no"
     shown = (*_culprits(pins), *_cuda_parts(dists))
+    brought = _brought(dists, pins, came)
+    why += f". {brought}" if brought else ""
     own = build.env.kind != "system"
     first = (f"{build.env.command} uninstall -y torch torchvision torchaudio triton",) if own else ()
     remedy = _install(choice, build.env)
@@ -128,6 +133,15 @@ def _traces(build: TorchBuild, dists: Dists | None, stack: TorchStackTable) -> l
         elif dist.name == "torch" and "rocm" in dist.local:
             found.append(f"{dist} in {dist.folder}")
     return found
+
+
+def _brought(dists: Dists | None, pins: Pins | None, came: Came | None) -> str:
+    """Who brought this torch in, "" where nothing tells."""
+    there = dists.get("torch") if dists else None
+    if dists is None or there is None or pins is None:
+        return ""
+    found = culprit(there, None, dists, pins, came)
+    return f"{found}" if found and found.chain else ""
 
 
 def _culprits(pins: Pins | None) -> tuple[str, ...]:

@@ -122,7 +122,7 @@ def _mend(dists: Dists, dist: Dist | None, table: TorchStackTable) -> Remedy:
     return Remedy("Remove what is left of it, then install it anew.", tuple(commands))
 
 
-@check("torch.companions", fault="torch-overwritten-by-pip", after=_BUILD)
+@check("torch.companions", fault="torch-overwritten-by-pip", after=_BUILD, explained_by=("torch.kept",))
 def companions(build: TorchBuild, pins: Pins | None) -> Verdict:
     """torchvision and torchaudio belong to this torch."""
     if not build.torch.hip:
@@ -168,7 +168,7 @@ def _pulled(pins: Pins | None, name: str) -> tuple[str, ...]:
 # ---------------------------------------------------------------- triton
 
 
-@check("torch.triton", fault="triton-mismatch", after=_BUILD)
+@check("torch.triton", fault="triton-mismatch", after=_BUILD, explained_by=("torch.kept",))
 def triton(build: TorchBuild, dists: Dists, pins: Pins, table: TorchStackTable) -> Verdict:
     """The triton module is the one that torch was built with.
 
