@@ -125,14 +125,27 @@ def _places(env: str, home: str) -> dict[str, str]:
 # ---------------------------------------------------------------- the record
 
 
-def record_text(rows: Sequence[Mapping[str, Any]], out: Sequence[str]) -> str:
-    """`rows`: name, version, and of the file RECORD its sha256 and size in bytes. `out`: names that are kept out."""
+def record_text(rows: Sequence[Mapping[str, Any]], out: Sequence[str], passed_over: Mapping[str, str]) -> str:
+    """`rows`: name, version, and of the file RECORD its sha256 and size in bytes. `out`: names that are kept out.
+
+    `passed_over`: name to version of those that were not the right build when this was written.
+    """
     said = {
         "schema": SCHEMA,
-        "distributions": sorted(rows, key=lambda r: str(r["name"])),
+        "distributions": sorted(rows, key=lambda row: str(row["name"])),
         "kept_out": sorted(out),
+        "passed_over": dict(passed_over),
     }
     return json.dumps(said, indent=1, sort_keys=True) + "\n"
+
+
+def passed_over_of(text: str) -> dict[str, str]:
+    """What a record passed over, name to version; nothing where it cannot be read."""
+    try:
+        said = json.loads(text).get("passed_over", {})
+        return {str(name): str(version) for name, version in said.items()}
+    except (ValueError, AttributeError, RecursionError):
+        return {}
 
 
 def record_of(text: str) -> dict[str, dict[str, Any]] | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from rocmdoctor import protection
 from rocmdoctor.actions import Action, Exec, Undo, WriteFile
-from rocmdoctor.facts.distributions import Dists, named, normalized
+from rocmdoctor.facts.distributions import Dists, named
 from rocmdoctor.facts.pci import PciDisplays
 from rocmdoctor.facts.pip_settings import PipSettings, pip_conf_question, read_settings
 from rocmdoctor.facts.protection import Drift, ProtectionTable, dates_question, record_question
@@ -77,13 +77,15 @@ def _written(ground: Ground, env: Environment) -> bool:
     if not rows:
         return False
     table = ground.known.get(ProtectionTable)
-    here = {name: version for name, (version, _) in env.dists.items() if table.recipe(name)}
     said = ground.answer(dates_question(env.path)).stdout.splitlines()
     sizes = [line.split(" ", 1)[0] for line in said if line.endswith(".dist-info/RECORD")]
-    same_sizes = all(str(row.get("size")) in sizes for row in rows.values())
-    known = all(env.version(name) == row["version"] for name, row in rows.items())
-    # One that is there and not in the record may be no build for ROCm; nothing new would be written of it.
-    return known and same_sizes and set(here) <= {*map(normalized, rows), *table.out}
+    same = all(
+        env.version(name) == row["version"] and str(row.get("size")) in sizes for name, row in rows.items()
+    )
+    told = {*rows, *table.out}
+    passed = protection.passed_over_of(ground.answer(record_question(env.path)).text)
+    new = [n for n, (v, _) in env.dists.items() if table.recipe(n) and n not in told and passed.get(n) != v]
+    return same and not new
 
 
 def _protecting(ground: Ground, env: str) -> Action:

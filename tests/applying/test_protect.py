@@ -51,6 +51,7 @@ def test_a_torch_for_rocm_is_held_and_others_are_not(tmp_path: Path) -> None:
     assert record["distributions"][1]["size"] == len("torch/__init__.py,,\n")
     assert "torch==2.9.1+rocm6.4\n" in constraints
     assert "bitsandbytes>=0.49\n" in constraints
+    assert record["passed_over"] == {"bitsandbytes": "0.44.0"}
 
 
 @pytest.mark.parametrize("library", ["libbitsandbytes_rocm64.so", "libbitsandbytes_hip.so"])

@@ -152,7 +152,8 @@ def test_pip_itself_is_stopped_and_says_by_what(place: Place, wanted: str, named
     code, said = place.pip("install", "--dry-run", "--upgrade", wanted)
     if named:
         assert code == 1
-        assert f"The user requested (constraint) {named}" in said
+        # Of several constraints on one project, as where the whole machine has some too, pip shows the first.
+        assert f"The user requested (constraint) {named.partition('=')[0].partition('>')[0]}" in said
     else:
         assert code == 0, said
     _stands(place)
@@ -269,7 +270,7 @@ def uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("wanted", "code", "named"),
     [
-        ("kindly", 0, "kindly"),
+        ("--reinstall-package kindly kindly", 0, "kindly==1.0"),
         ("axolotl", 1, "torch==2.9.1+rocm6.4"),
         ("torch==2.13.0", 1, "torch==2.9.1+rocm6.4"),
         ("--upgrade torch", 0, "Would make no changes"),

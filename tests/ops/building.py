@@ -120,7 +120,7 @@ def _protected(answers: dict[str, Any], env: str) -> None:
         if line.startswith("dist ")
     ]
     said = [{"name": name, "version": version, "sha256": "", "size": 7} for name, version in rows]
-    answers[f"read:{env}/{protection.RECORD}"] = text(protection.record_text(said, []))
+    answers[f"read:{env}/{protection.RECORD}"] = text(protection.record_text(said, [], {}))
     found = keys(dates_question(env))[0]
     answers[found] = ran("".join(f"7 1.0 {env}/lib/{n}-{v}.dist-info/RECORD\n" for n, v in rows))
 

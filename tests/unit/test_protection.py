@@ -76,7 +76,7 @@ def test_folders_that_pip_conf_can_name(path: str, can: bool) -> None:
 )
 def test_a_record_says_what_was_written(rows: list[tuple[str, str]]) -> None:
     given_ = [{"name": n, "version": v, "sha256": "", "size": 1} for n, v in rows]
-    found = protection.record_of(protection.record_text(given_, ["x"]))
+    found = protection.record_of(protection.record_text(given_, ["x"], {}))
     assert found is not None
     assert {n: r["version"] for n, r in found.items()} == {n: dict(rows)[n] for n, _ in rows} or len(
         found
@@ -98,7 +98,7 @@ def test_what_is_no_record_is_none(said: str) -> None:
 
 def _record(rows: dict[str, tuple[str, int]]) -> dict[str, Any]:
     said = [{"name": n, "version": v, "sha256": "", "size": size} for n, (v, size) in rows.items()]
-    return text(protection.record_text(said, []))
+    return text(protection.record_text(said, [], {}))
 
 
 def _answers(rows: dict[str, tuple[str, int]], dates: str = "") -> dict[str, Any]:

@@ -43,18 +43,22 @@ def protect(*, env: str, keep: Rows, out: Mapping[str, str], bounds: Mapping[str
     if not found:
         raise ChoreError(f"{env} holds no distributions that could be protected; install into it first")
     kept = standing(found, keep, out)
-    for name, dist in found.items():
-        if name in kept:
-            say(f"{name} {dist.version} is protected")
-        elif any(protection.matches(name, row["names"]) for row in keep):
-            say(f"{name} {dist.version} is no build for ROCm, and is not protected")
+    for name, dist in kept.items():
+        say(f"{name} {dist.version} is protected")
+    others = {
+        name: dist.version
+        for name, dist in found.items()
+        if name not in kept and any(protection.matches(name, row["names"]) for row in keep)
+    }
+    for name, version in others.items():
+        say(f"{name} {version} is no build for ROCm, and is not protected")
     never = {name: why for name, why in out.items() if name not in kept}
     versions = {name: dist.version for name, dist in kept.items()}
     _write(Path(env, protection.CONSTRAINTS), protection.constraints_text(versions, never, bounds))
     _write(Path(env, protection.OVERRIDES), protection.overrides_text(never))
     rows = [{"name": name, "version": dist.version, **dist.digest()} for name, dist in kept.items()]
     # Last: a record that is there says that the rest is.
-    _write(Path(env, protection.RECORD), protection.record_text(rows, list(never)))
+    _write(Path(env, protection.RECORD), protection.record_text(rows, list(never), others))
 
 
 def distributions(env: Path) -> dict[str, Dist]:
