@@ -185,7 +185,7 @@ def _exact(words: Sequence[str], items: Iterable[Item]) -> tuple[str, ...]:
         value = [left.pop(0)] if "=" not in word and name in _WHAT | _VALUED and left else []
         if name in ("-r", "--requirement"):
             kept += _indexes(value[0] if value else word.partition("=")[2])
-        elif word.startswith("-") and name not in _WHAT | _FLAGS_OF_WHAT:
+        elif word.startswith("-") and name not in _WHAT | _FLAGS_OF_WHAT | {"--"}:
             kept += [word, *value]
     named = [part for item in items for part in item.exactly]
     return (*kept, "--no-deps", *named)
