@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import tomllib
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +13,11 @@ from rocmdoctor.explaining import KnownError, judged
 from rocmdoctor.facts.faults import FaultTable
 from tests.explaining.known import known_errors, seen
 from tests.explaining.wordings import HARMLESS, WORDINGS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 # What a case of the captures calls a fault, where that is another word than the vocabulary's.
 _CLASSES = {
