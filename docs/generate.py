@@ -8,11 +8,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from rocmdoctor.content import DataTables, bundled, load_checks, load_patches
+from rocmdoctor.content import DataTables, bundled, load_checks, load_kinds, load_known_errors, load_patches
+from rocmdoctor.explaining.loading import Names
 from rocmdoctor.facts.faults import FaultTable
 from rocmdoctor.model import Verdict
 from rocmdoctor.ops import all_operations
 from rocmdoctor.recipe.schema import recipe_schema, stack_schema
+from rocmdoctor.reports.known_reference import known_errors_page
 from rocmdoctor.reports.patch_text import patches_page
 from rocmdoctor.reports.recipe_reference import recipes_page
 from rocmdoctor.reports.reference import checks_page
@@ -57,6 +59,14 @@ def examples() -> dict[str, Verdict]:
     return found
 
 
+def known_errors() -> str:
+    """The page of known errors, read from their files with all names looked up."""
+    home = bundled()
+    faults, kinds, checks = DataTables(home)(FaultTable), load_kinds(), load_checks((home,)).ordered()
+    names = Names(faults.layers, [item.id for item in checks], [kind.name for kind in kinds])
+    return known_errors_page(load_known_errors((home,), names), faults, kinds, checks)
+
+
 def recipe_files() -> dict[str, str]:
     """The page and the schemas of recipes, by their path below docs/reference/."""
     operations = all_operations()
@@ -69,7 +79,12 @@ def recipe_files() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    files = {"checks.md": made(), "patches.md": patches_page(load_patches((bundled(),))), **recipe_files()}
+    files = {
+        "checks.md": made(),
+        "known-errors.md": known_errors(),
+        "patches.md": patches_page(load_patches((bundled(),))),
+        **recipe_files(),
+    }
     if "--check" in sys.argv:
         stale = [
             name

@@ -116,7 +116,29 @@ def by_explain() -> Answer:
 def by_words() -> Answer:
     """The fault of whose name and meaning most words stand in the text, two at least: what a plain search gives."""
     table: FaultTable = DataTables(bundled())(FaultTable)
-    shared = {"the", "is", "for", "that", "are", "was", "and", "with", "this", "not", "its", "has", "have", "from", "other", "than", "been", "will", "only", "into", "what"}
+    shared = {
+        "the",
+        "is",
+        "for",
+        "that",
+        "are",
+        "was",
+        "and",
+        "with",
+        "this",
+        "not",
+        "its",
+        "has",
+        "have",
+        "from",
+        "other",
+        "than",
+        "been",
+        "will",
+        "only",
+        "into",
+        "what",
+    }
     words: Mapping[str, set[str]] = {
         name: {w for w in re.findall(r"[a-z0-9]{3,}", f"{name} {meaning}".lower()) if w not in shared}
         for name, meaning in table.meanings.items()
