@@ -6,6 +6,7 @@ from rocmdoctor.facts.kernel_log import KernelFindings
 from rocmdoctor.facts.left_out import LeftOut, named
 from rocmdoctor.facts.links import Hop, PciLinks
 from rocmdoctor.facts.ras import ErrorCount, RasCounters
+from rocmdoctor.facts.system import Kernel
 
 # A sleeping GPU answers reads with all ones; amdgpu then counts this many errors at a time.
 _NONSENSE = 0xFFFF0
@@ -171,3 +172,28 @@ def supported(gpus: Gpus, table: GpuTable) -> Verdict:
     if unknown_ones:
         return unknown(f"no gfx target is known for {named(unknown_ones)}")
     return ok(f"{', '.join(n for n in names if n)}: named in AMD's support tables")
+
+
+@check("hardware.runtime-power", fault="gpu-power-hang", after=("gpu.present",))
+def runtime_power(gpus: Gpus, kernel: Kernel | None) -> Verdict:
+    """No GPU of several falls asleep by itself.
+
+    amdgpu suspends an idle GPU; copies to one that did not wake up hung for ever (ROCm/ROCm issue 2418, two RX 7900 XTX).
+    """
+    cards = list({g.bdf: g for g in gpus.discrete if not g.integrated}.values())
+    if len(cards) < 2:
+        return skip("fewer than two discrete GPUs")
+    if kernel is not None and "amdgpu.runpm=0" in kernel.cmdline:
+        return ok("amdgpu.runpm=0 is on the kernel command line")
+    asleep = [g for g in cards if g.pci is not None and g.pci.runtime_status == "suspended"]
+    if asleep:
+        return warn(
+            f"{asleep[0].name} at {asleep[0].bdf} sleeps by runtime power management: where it does not wake up for the copy "
+            "engine, work on several GPUs hangs without an error",
+            *[f"{g.bdf}: power/runtime_status is suspended" for g in asleep],
+            remedy=Remedy(
+                "Where jobs on several GPUs hang, switch runtime power management off: add amdgpu.runpm=0 to the kernel command "
+                "line, then reboot.",
+            ),
+        )
+    return ok(f"none of {len(cards)} discrete GPUs sleeps now")

@@ -546,7 +546,7 @@ def _cache_of_root(answers: Answers, spec: Spec) -> None:
 # ---------------------------------------------------------------- what cannot be planted
 
 UNSEEN = {
-    "gpu-power-hang": "its traces are those of gpu-reset, and no check tells the two apart",
+    "gpu-power-hang": "it takes two discrete GPUs, which no family has; tests/cases/hardware.toml has a machine with two",
     "amdgpu-builtin-kernel": "a state of healthy machines, told by an ok of driver.builtin",
 }
 

@@ -51,6 +51,11 @@ _MI300X = GpuSpec(90402, "74a1", "00", "0000:05:00.0", 128, 1216, num_xcc=8, vra
 OTHERS = {
     "rx6600xt": Spec("rx6600xt", gpus=(_RX6600XT,), kernel="6.8.0-45-generic"),
     "igpu-first": Spec("igpu-first", gpus=(replace(RAPHAEL, bdf="0000:01:00.0"), RX7900XTX)),
+    "rx7900xtx-2x": Spec(
+        "rx7900xtx-2x",
+        gpus=(RX7900XTX, replace(RX7900XTX, bdf="0000:06:00.0", render_minor=129, unique_id=0x2002)),
+        extra={"cmdline": "iommu=pt"},
+    ),
     "igpu-only": Spec("igpu-only", gpus=(RAPHAEL,)),
     "mi300a": Spec("mi300a", gpus=(replace(_MI300X, device="74a0", num_xcc=6, simd_count=912, hive=0),)),
     "mi210-2x": Spec(
