@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 )
 @root_option
 @env_option
+@click.option("--here", is_flag=True, help="The log is certainly of this machine, whatever it looks like.")
 @click.option(
     "--elsewhere", is_flag=True, help="The log is of a machine that is not at hand: ask nothing of this one."
 )
@@ -45,6 +46,7 @@ def command(
     snapshot: Path | None,
     root: str | None,
     env: str | None,
+    here: bool,
     elsewhere: bool,
     content: tuple[Path, ...],
     patience: float,
@@ -65,7 +67,12 @@ def command(
     """
     given = [
         name
-        for name, value in (("--snapshot", snapshot), ("--root", root), ("--elsewhere", elsewhere))
+        for name, value in (
+            ("--snapshot", snapshot),
+            ("--root", root),
+            ("--here", here),
+            ("--elsewhere", elsewhere),
+        )
         if value
     ]
     if len(given) > 1:
@@ -86,7 +93,7 @@ def command(
         f"the machine of {snapshot}" if snapshot else f"the system in {root}" if root else "this machine"
     )
     take = None if elsewhere else _taker(snapshot, root, env, patience)
-    said = told(explainer, logs, take, content, machine, notes)
+    said = told(explainer, logs, take, content, machine, notes, sure=bool(given or env))
     if as_json:
         from rocmdoctor.reports.envelope import envelope
 

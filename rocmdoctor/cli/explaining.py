@@ -77,8 +77,13 @@ def told(
     content: tuple[Path, ...] = (),
     machine: str = "this machine",
     notes: tuple[str, ...] = (),
+    *,
+    sure: bool = False,
 ) -> Told:
-    """Closes the reader and says what it found. `take` asks the machine that the log is from; only called when it can decide."""
+    """Closes the reader and says what it found. `take` asks the machine that the log is from; only called when it can decide.
+
+    `sure`: somebody said that the log is of that machine, or it was made there just now. Else it is only likely.
+    """
     findings = explainer.close()
     counts = {"lines": explainer.lines, "size": explainer.size}
     if not findings.observed or take is None:
@@ -88,36 +93,33 @@ def told(
 
     outcome = Judge(content, Wish()).judge(take())
     explained = judged(findings, {v.id: v for v in outcome.diagnosis.verdicts})
-    foreign = _foreign(explained, outcome, machine)
+    foreign = "" if sure else _foreign(explained, outcome, machine)
     if foreign:
         return Told(judged(findings), (*notes, foreign), names, machine="another", **counts)
-    return Told(explained, (*notes, *_unsure(explained, outcome, machine)), names, machine=machine, **counts)
+    return Told(explained, (*notes, *_unsure(explained, machine)), names, machine=machine, **counts)
 
 
 def _foreign(explained: Explained, outcome: Outcome, machine: str) -> str:
     """Why the log seems to be of another machine than the one that was asked; nothing where it may be of this one."""
     from rocmdoctor.facts.gpus import Gpus
+    from rocmdoctor.facts.system import Inside
 
-    gpus = outcome.known.maybe(Gpus)
-    if gpus is None or not explained.gfx:
+    gpus, inside = outcome.known.maybe(Gpus), outcome.known.maybe(Inside)
+    if gpus is None or (inside is not None and inside.wsl):
         return ""
+    how = "Where it is from here, say so with --here; else give a snapshot of its machine with --snapshot."
+    if not gpus.all:
+        return f"{machine[:1].upper()}{machine[1:]} has no AMD GPU: the log seems to be from another one, so no fact of it decided. {how}"
     here = {gpu.gfx for gpu in gpus.all if gpu.gfx}
-    if here & set(explained.gfx):
+    if not explained.gfx or not here or here & set(explained.gfx):
         return ""
-    has = ", ".join(sorted(here)) or "no AMD GPU"
     return (
-        f"The log speaks of {', '.join(explained.gfx[:4])} and {machine} has {has}: it seems to be from another machine, so "
-        "nothing of this one was used to decide. Give a snapshot of that machine with --snapshot."
+        f"The log speaks of {', '.join(explained.gfx[:4])} and {machine} has {', '.join(sorted(here))}: it seems to be from "
+        f"another one, so no fact of it decided. {how}"
     )
 
 
-def _unsure(explained: Explained, outcome: Outcome, machine: str) -> tuple[str, ...]:
-    from rocmdoctor.facts.gpus import Gpus
-
-    gpus = outcome.known.maybe(Gpus)
-    if gpus is not None and not gpus.all:
-        said = f"{machine[:1].upper()}{machine[1:]} has no AMD GPU, so most of its facts decide nothing; is the log from another one?"
-        return (said,)
+def _unsure(explained: Explained, machine: str) -> tuple[str, ...]:
     first = explained.diagnoses[0] if explained.diagnoses else None
     if first is None or first.best.why or not first.others:
         return ()

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from rocmdoctor.cli.main import run
+from rocmdoctor.hosts.replay import from_raw
 from tests.conftest import CHECKOUT
 from tests.machines.healthy import machine
 
@@ -70,12 +71,30 @@ def test_facts_of_a_snapshot_decide(log, snapshot, capsys):
     assert other["confidence"] == "low"
 
 
-def test_a_log_of_another_gpu_is_not_judged_by_this_machine(log, snapshot, capsys):
-    text = "rocBLAS error: Cannot read /opt/rocm/lib/rocblas/library/TensileLibrary.dat: Illegal seek for GPU arch : gfx1103\n"
-    told = _told(["--snapshot", snapshot(), log(text)], capsys)
+TENSILE = "rocBLAS error: Cannot read /opt/rocm/lib/rocblas/library/TensileLibrary.dat: Illegal seek for GPU arch : gfx1103\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [
+        ("mi210", "The log speaks of gfx1103 and this machine has gfx90a: it seems to be from another one"),
+        ("no-gpu", "This machine has no AMD GPU: the log seems to be from another one"),
+    ],
+)
+def test_a_log_of_another_machine_is_not_judged_by_this_one(name, note, log, monkeypatch, capsys):
+    taken = from_raw({"schema": 1, "answers": machine(name)})
+    monkeypatch.setattr("rocmdoctor.cli.asking.take", lambda *_: taken)
+    told = _told([log(TENSILE)], capsys)
     assert told["data"]["machine"] == "another"
-    assert told["data"]["notes"][0].startswith("The log speaks of gfx1103 and the machine of ")
+    assert told["data"]["notes"][0].startswith(note)
     assert told["data"]["diagnoses"][0]["fault"] == "unsupported-gfx"
+    sure = _told(["--here", log(TENSILE)], capsys)
+    assert sure["data"]["machine"] == "this machine"
+
+
+def test_a_log_of_which_nothing_is_known_asks_no_machine(log, monkeypatch, capsys):
+    monkeypatch.setattr("rocmdoctor.cli.asking.take", lambda *_: pytest.fail("the machine was asked"))
+    assert _told([log("all is well\n")], capsys)["data"]["machine"] == "none"
 
 
 def test_what_is_not_known_is_said_and_where_to_ask(log, capsys):
