@@ -16,6 +16,7 @@ from rocmdoctor.facts.gpus import Gpu, Gpus
 from rocmdoctor.facts.system import Inside
 
 _FLAGS = "docker-device-flags"
+_RECIPE = "gpu-access"
 _ENGINES = ("docker", "podman", "containerd", "libpod", "oci")
 # What the driver means when the node may be opened and it refuses all the same:
 # drivers/gpu/drm/amd/amdkfd/kfd_chardev.c (kfd_open), fs/char_dev.c.
@@ -75,7 +76,9 @@ def _join(name: str, session: Session | None, groups: Groups | None) -> Remedy:
     user = session.name if session and session.name else "$USER"
     there = {g.name for g in groups.all} if groups else {"render", "video"}
     if name.isdigit() and "render" in there:
-        return Remedy(f"No group has the number {name}: let udev give the nodes to group render anew.", _UDEV)
+        return Remedy(
+            f"No group has the number {name}: let udev give the nodes to group render anew.", _UDEV, _RECIPE
+        )
     make: tuple[str, ...] = ()
     if name.isdigit():
         make = (f"sudo groupadd --system --gid {name} render",)
@@ -83,7 +86,9 @@ def _join(name: str, session: Session | None, groups: Groups | None) -> Remedy:
     wanted = dict.fromkeys((name, *(n for n in ("render", "video") if n in there)))
     text = "Join the groups, then log out and in again."
     return Remedy(
-        f"Make the group. {text}" if make else text, (*make, f"sudo usermod -a -G {','.join(wanted)} {user}")
+        f"Make the group. {text}" if make else text,
+        (*make, f"sudo usermod -a -G {','.join(wanted)} {user}"),
+        None if make else _RECIPE,
     )
 
 
@@ -105,7 +110,7 @@ def _not_permitted(
         return why, _container_flags(inside, None), _FLAGS
     if node.mode & 0o060 != 0o060:
         why = f"mode {node.mode:04o} gives the group no read and write, 0660 is wanted: udev's rules did not run on it"
-        return why, Remedy("Let udev set owner and mode again.", _UDEV), None
+        return why, Remedy("Let udev set owner and mode again.", _UDEV, _RECIPE), None
     if session is None or groups is None:
         return "who asks, and with which groups, could not be read", _join(node.group, session, groups), None
     if gid in session.gids:
@@ -242,7 +247,7 @@ def _closed_nodes(
         )
     else:
         why = f"{path} is not there, though the driver publishes it"
-        remedy = Remedy("Let udev make the nodes again.", _UDEV)
+        remedy = Remedy("Let udev make the nodes again.", _UDEV, _RECIPE)
     if len(closed) < wanted:
         rest = f"{len(closed)} of {wanted} GPUs are left out by ROCm"
         return warn(f"{why}; {rest}", *proof, remedy=remedy, fault=fault)

@@ -46,7 +46,9 @@ def bnb_build(
     best = _release_for(build, table)
     what = f"{_BNB}=={best}" if best else f"{_BNB}>={table.bnb_first_rocm}"
     return fail(
-        why, *asking, remedy=Remedy("Install a release with libraries for ROCm.", (build.upgrade(what),))
+        why,
+        *asking,
+        remedy=Remedy("Install a release with libraries for ROCm.", (build.upgrade(what),), _BNB),
     )
 
 
@@ -94,6 +96,7 @@ def bnb_library(
     remedy = Remedy(
         "Install a release that has one." if best else "Build it from source, since no release has one.",
         (build.upgrade(f"{_BNB}=={best}"),) if best else (),
+        recipe=_BNB,
     )
     if isinstance(found, str):
         if _is_fork(dist, libraries, table):
@@ -125,6 +128,7 @@ def _bnb_no_code(dist: Dist, found: Library, gpu: Gpu, build: TorchBuild) -> Ver
                 build.upgrade(newest),
                 f"cmake -DCOMPUTE_BACKEND=hip -DBNB_ROCM_ARCH={gpu.gfx} -S . && make && {build.env.command} install --no-deps .",
             ),
+            recipe=_BNB,
         ),
     )
 
@@ -162,7 +166,9 @@ def bnb_rocm(
             f"{found.name} of {dist} wants libhipblas.so.{blas}, torch for ROCm {build.rocm} brings libhipblas.so.{wanted}: it "
             "was built with another ROCm and does not load, or loads a second one",
             remedy=Remedy(
-                "Install a release from the index.", (build.upgrade(f"{_BNB}>={table.bnb_first_rocm}"),)
+                "Install a release from the index.",
+                (build.upgrade(f"{_BNB}>={table.bnb_first_rocm}"),),
+                recipe=_BNB,
             ),
         )
     return ok(f"{found.name}" + (f" with libhipblas.so.{blas}" if blas else ""))
@@ -197,7 +203,7 @@ def bnb_fork(
     why = f"{dist} is an old fork for ROCm ({', '.join(lib.name for lib in libraries.rocm)}), which gets no corrections"
     best = _release_for(build, table)
     what = f"{_BNB}=={best}" if best else f"{_BNB}>={table.bnb_first_rocm}"
-    remedy = Remedy("Take upstream's release, which has ROCm libraries.", (build.upgrade(what),))
+    remedy = Remedy("Take upstream's release, which has ROCm libraries.", (build.upgrade(what),), _BNB)
     refused = []
     for name, versions, wants in table.bnb_wanted_by:
         other = dists.get(name)
@@ -228,5 +234,5 @@ def bnb_wavefront(
     return fail(
         f"{narrow[0].name} of {dist} was written for 32-wide wavefronts, {wide[0].name} ({wide[0].gfx}) has 64-wide ones: "
         "results are wrong without any error",
-        remedy=Remedy("Take upstream's release.", (build.upgrade(f"{_BNB}>=0.49.2"),)),
+        remedy=Remedy("Take upstream's release.", (build.upgrade(f"{_BNB}>=0.49.2"),), recipe=_BNB),
     )

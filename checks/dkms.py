@@ -30,7 +30,9 @@ def dkms_tree(dkms: Dkms) -> Verdict:
         say = fail if dkms.versions else warn
         return say(
             f"{TREE}/{dkms.stale_others[0]} has lost its source: dkms stops at it, and amdgpu is neither shown nor built",
-            remedy=Remedy("Remove what is left of it.", (*commands, "sudo dkms autoinstall")),
+            remedy=Remedy(
+                "Remove what is left of it.", (*commands, "sudo dkms autoinstall"), recipe="dkms-clean"
+            ),
         )
     if not dkms.versions:
         return skip(_NO_DKMS)
@@ -56,7 +58,9 @@ def _stale(stale: list[DkmsVersion], complaint: str) -> Verdict:
         "remove it, and its older releases list no other module any more",
         *([f"dkms status: {complaint}"] if complaint else []),
         remedy=Remedy(
-            "Remove what is left, and build what is wanted.", (*folders, *links, "sudo dkms autoinstall")
+            "Remove what is left, and build what is wanted.",
+            (*folders, *links, "sudo dkms autoinstall"),
+            recipe="dkms-clean",
         ),
     )
 
@@ -145,6 +149,7 @@ def _build(version: DkmsVersion, kernel: str | None) -> Remedy:
             f"sudo dkms install amdgpu/{version.version}{aim}",
             f"grep -n 'error' {TREE}/amdgpu/{version.version}/build/make.log",
         ),
+        recipe="kernel-driver",
     )
 
 
@@ -156,6 +161,7 @@ def _replace(version: DkmsVersion) -> Remedy:
             f"sudo dkms remove amdgpu/{version.version} --all",
             "sudo apt purge amdgpu-dkms amdgpu-dkms-firmware",
         ),
+        recipe="kernel-driver",
     )
 
 
@@ -198,7 +204,8 @@ def _headers_of(release: str, system: OsRelease | None) -> Remedy:
         install = "sudo zypper install kernel-default-devel"
     else:
         install = f"sudo apt install linux-headers-{release}"
-    return Remedy("Install the headers, then build the driver.", (install, "sudo dkms autoinstall"))
+    recipe = "kernel-headers" if "apt" in install else None
+    return Remedy("Install the headers, then build the driver.", (install, "sudo dkms autoinstall"), recipe)
 
 
 @check("driver.next-kernel", fault="dkms-build-failure", after=("driver.dkms-built",))

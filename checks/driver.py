@@ -74,7 +74,9 @@ _TAKE_BACK = Remedy(
 )
 _LOAD_ON_HOST = Remedy("Load the driver on the host; a container cannot.", ("sudo modprobe amdgpu",))
 _LOAD = Remedy(
-    "Load the driver, and see why it was not loaded.", ("sudo modprobe amdgpu", "sudo dmesg | tail -n 30")
+    "Load the driver, and see why it was not loaded.",
+    ("sudo modprobe amdgpu", "sudo dmesg | tail -n 30"),
+    recipe="load-driver",
 )
 
 
@@ -162,7 +164,9 @@ def _unblock(blocks: tuple[Block, ...]) -> Remedy:
     commands += ["sudo update-grub"] if words else []
     commands += ["sudo reboot"] if words else ["sudo modprobe amdgpu"]
     return Remedy(
-        f"{told}{'Comment out the line that names amdgpu. ' if files else ''}".strip(), tuple(commands)
+        f"{told}{'Comment out the line that names amdgpu. ' if files else ''}".strip(),
+        tuple(commands),
+        recipe="unblacklist" if files and not words else None,
     )
 
 
@@ -238,5 +242,9 @@ def kfd_present(module: AmdgpuModule, inside: Inside | None) -> Verdict:
         )
     return fail(
         "the driver runs, but /dev/kfd is not there: nothing makes the device nodes",
-        remedy=Remedy("Let udev make them anew.", ("sudo udevadm control --reload", "sudo udevadm trigger")),
+        remedy=Remedy(
+            "Let udev make them anew.",
+            ("sudo udevadm control --reload", "sudo udevadm trigger"),
+            "gpu-access",
+        ),
     )

@@ -26,7 +26,8 @@ def _unset(names: list[str], files: ShellFiles | None, env: Environment) -> Reme
         a for n in names for a in _set_in(files, n) if n not in env.values or a.value in (env.values[n], None)
     ]
     where = f" and take out {_places(found)}" if found else " and take it out of what starts this session"
-    return Remedy(f"Unset it{where}.", tuple(f"unset {name}" for name in names))
+    commands = tuple(f"unset {name}" for name in names)
+    return Remedy(f"Unset it{where}.", commands, recipe="shell-lines" if found else None)
 
 
 def _target_of(value: str) -> str | None:

@@ -60,6 +60,7 @@ def hip_platform(
         remedy=Remedy(
             "Say that AMD is meant, in the shell and wherever builds are started.",
             ("export HIP_PLATFORM=amd",),
+            recipe="shell-env" if compilers is not None and compilers.nvcc else None,
         ),
     )
 
@@ -107,7 +108,9 @@ def home(looked: Looked, installs: RocmInstalls) -> Verdict:
         f"ROCm is at {active.root}, and none of ROCM_HOME, ROCM_PATH, hipcc on PATH and /opt/rocm leads there; builds stop "
         "or fall back to CUDA",
         remedy=Remedy(
-            "Name it.", (f"export ROCM_HOME={active.root}", f"export PATH=$PATH:{active.root}/bin")
+            "Name it.",
+            (f"export ROCM_HOME={active.root}", f"export PATH=$PATH:{active.root}/bin"),
+            recipe="shell-env",
         ),
     )
 
@@ -127,5 +130,6 @@ def on_path(looked: Looked, installs: RocmInstalls, folders: RocmFolders) -> Ver
         remedy=Remedy(
             "Add it for all users, then log in again.",
             ("echo 'export PATH=$PATH:/opt/rocm/bin' | sudo tee /etc/profile.d/rocm.sh",),
+            recipe="shell-env",
         ),
     )

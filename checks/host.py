@@ -43,7 +43,7 @@ def memlock(limits: Limits, gpus: Gpus, inside: Inside | None, table: HostTable)
     text = "Start the container with a higher limit." if boxed else "Raise the limit, then log in again."
     return warn(
         f"{said}, {size_in_words(wanted)} or no limit is wanted: transfers between GPUs and network cards fail or turn slow",
-        remedy=Remedy(text, commands),
+        remedy=Remedy(text, commands, None if boxed else "host-tuning"),
     )
 
 
@@ -65,6 +65,7 @@ def open_files(limits: Limits, gpus: Gpus, table: HostTable) -> Verdict:
             (
                 f"printf '* soft nofile {wanted}\\n* hard nofile {wanted}\\n' | sudo tee /etc/security/limits.d/91-rocm.conf",
             ),
+            recipe="host-tuning",
         ),
     )
 

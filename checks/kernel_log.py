@@ -84,6 +84,7 @@ def _firmware_remedy(system: OsRelease | None, *, dkms: bool) -> Remedy:
     return Remedy(
         f"Install the firmware, and rebuild the initial RAM disk.{told}",
         (f"sudo apt install {package}", "sudo update-initramfs -u", "sudo reboot"),
+        recipe="gpu-firmware",
     )
 
 

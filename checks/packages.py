@@ -80,6 +80,7 @@ def _half_way(dpkg: Dpkg) -> Verdict:
         remedy=Remedy(
             "Let dpkg finish, then let apt complete what is missing. If a package fails again, its own message says why.",
             ("sudo dpkg --configure -a", "sudo apt-get -f install"),
+            recipe="apt-repair",
         ),
     )
 
@@ -215,7 +216,9 @@ def _one_release(packages: GpuPackages | None) -> Remedy:
     keep = max(releases, key=_number)
     old = [name for release, names in releases.items() if release != keep for name in names]
     return Remedy(
-        text, ("grep -rn rocm /etc/apt/sources.list.d", f"sudo apt-get purge {' '.join(sorted(old))}")
+        text,
+        ("grep -rn rocm /etc/apt/sources.list.d", f"sudo apt-get purge {' '.join(sorted(old))}"),
+        recipe="rocm-unmixed",
     )
 
 
@@ -253,6 +256,7 @@ def nvidia(
         remedy=Remedy(
             "Remove it if nothing else needs it; HIP_PLATFORM=amd keeps HIP's own tools right meanwhile.",
             (f"sudo apt-get remove {' '.join(found[:12])}",) if found else ("export HIP_PLATFORM=amd",),
+            recipe="cuda-out" if found else None,
         ),
     )
 
@@ -274,7 +278,9 @@ def libstdcxx(headers: CxxHeaders, installs: RocmInstalls, tools: Tools | None, 
         "there; hipcc stops with: 'cmath' file not found",
         f"headers are there for: {', '.join(map(str, headers.headers)) or 'no version'}",
         remedy=Remedy(
-            "Install the headers of that version.", (f"sudo apt-get install libstdc++-{chosen}-dev",)
+            "Install the headers of that version.",
+            (f"sudo apt-get install libstdc++-{chosen}-dev",),
+            recipe="cxx-headers",
         ),
     )
 

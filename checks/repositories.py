@@ -59,6 +59,7 @@ def distribution_rocm(
                 _pin_command(table),
                 "sudo apt-get update",
             ),
+            recipe="rocm-unmixed" if ours else None,
         ),
     )
 
@@ -100,7 +101,9 @@ def pin(
     working = [p for p in useless if _works(p, table, name)]
     if working:
         return ok(f"{working[0].place}: {working[0].pin}, priority {working[0].priority}")
-    remedy = Remedy("Pin AMD's repository.", (_pin_command(table), "sudo apt-get update"))
+    remedy = Remedy(
+        "Pin AMD's repository.", (_pin_command(table), "sudo apt-get update"), recipe="rocm-repositories"
+    )
     why = f"{name} and others of {system.name} have higher version numbers than those of {contested[0].line}, and win"
     if useless:
         found = useless[0]
@@ -147,7 +150,7 @@ def repository_release(apt: AptSources, system: OsRelease, table: RepositoryTabl
 
 
 def _edit(source: Source, text: str) -> Remedy:
-    return Remedy(text, (f"sudoedit {source.place}", "sudo apt-get update"))
+    return Remedy(text, (f"sudoedit {source.place}", "sudo apt-get update"), recipe="rocm-repositories")
 
 
 def _conflict(one: Source, two: Source, dpkg: Dpkg | None) -> bool:
@@ -193,7 +196,9 @@ def repository_once(apt: AptSources, dpkg: Dpkg | None, table: RepositoryTable) 
             )  # fmt: skip
     if again:
         return warn(
-            again[0], *again[1:], remedy=Remedy("Remove one of both lines.", ("sudo apt-get update",))
+            again[0],
+            *again[1:],
+            remedy=Remedy("Remove one of both lines.", ("sudo apt-get update",), recipe="rocm-repositories"),
         )
     return ok(_names(s.line for s in found))
 
@@ -265,4 +270,5 @@ def _renew(table: RepositoryTable) -> Remedy:
             f"wget -qO- {table.key_url} | gpg --dearmor | sudo tee {table.keyring} >/dev/null",
             "sudo apt-get update",
         ),
+        recipe="rocm-repositories",
     )

@@ -95,6 +95,7 @@ def whole(folders: RocmFolders) -> Verdict:
             remedy=Remedy(
                 "Point it to an installed version." if others else "Remove the link, or install ROCm again.",
                 (command,),
+                recipe="rocm-link" if others and command.startswith("sudo update-alternatives") else None,
             ),
         )
     empty = [f.root for f in folders.folders if f.empty]

@@ -103,7 +103,8 @@ def rocm_build(
     own = build.env.kind != "system"
     first = (f"{build.env.command} uninstall -y torch torchvision torchaudio triton",) if own else ()
     remedy = _install(choice, build.env)
-    remedy = Remedy(f"Remove it. {remedy.text}" if own else remedy.text, (*first, *remedy.commands))
+    text = f"Remove it. {remedy.text}" if own else remedy.text
+    remedy = Remedy(text, (*first, *remedy.commands), recipe="torch" if own else None)
     if pci is not None and pci.nvidia and torch.cuda:
         return warn(f"{why}; there is an NVIDIA GPU as well, which it can use", *shown, remedy=remedy)
     if all(g.integrated for g in gpus.capable):
@@ -113,6 +114,7 @@ def rocm_build(
         held = Remedy(
             f"{remedy.text} Then hold it with a constraint in every later install.",
             (*remedy.commands, f"{build.env.command} freeze | grep '^torch' > constraints.txt"),
+            recipe=remedy.recipe,
         )
         why = f"{why}. A ROCm build was here before: {traces[0]} is left of it"
         return fail(why, *traces[1:], *shown, remedy=held, fault="torch-overwritten-by-pip")

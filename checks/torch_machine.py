@@ -56,7 +56,9 @@ def device_wheel(build: TorchBuild, dists: Dists, gpus: Gpus, table: TorchStackT
                     f"torch {torch.version} leaves the code for each GPU to a wheel of its own, and {prefix}{name} is not "
                     f"installed: on {gpu.name} ({gfx}) every kernel fails to load",
                     f"installed: {shown}",
-                    remedy=Remedy("Install it from the index that torch came from.", (command,)),
+                    remedy=Remedy(
+                        "Install it from the index that torch came from.", (command,), recipe="torch"
+                    ),
                 )
     return ok(shown)
 
@@ -106,7 +108,8 @@ def _no_code(
         )
     else:
         remedy = Remedy(
-            "Install a build that names this target; rocmdoctor list gpus tells which index has one."
+            "Install a build that names this target; rocmdoctor list gpus tells which index has one.",
+            recipe="torch",
         )
     why = f"torch {build.torch.version} has no code for {kind}: {name} serves other targets, and the first kernel fails"
     return fail(why, shown, remedy=remedy)
@@ -161,7 +164,7 @@ def rocm_match(
         there = ", ".join(shown) or "none"
         return fail(
             f"torch {build.torch.version} brings no ROCm along and needs ROCm {short} on this machine; there is {there}",
-            remedy=Remedy(f"Install ROCm {short}, or a torch that brings its own.", ()),
+            remedy=Remedy(f"Install ROCm {short}, or a torch that brings its own.", recipe="torch"),
         )
     driver = drivers.driver(module.version) if module is not None and module.dkms else None
     served = drivers.rocm_of_driver.get(driver or "", ())

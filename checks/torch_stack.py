@@ -119,7 +119,7 @@ def _mend(dists: Dists, dist: Dist | None, table: TorchStackTable) -> Remedy:
         index = table.index_option(dist.version)
         if index:
             commands.append(f"{command} install 'torch=={dist.version}'{index}")
-    return Remedy("Remove what is left of it, then install it anew.", tuple(commands))
+    return Remedy("Remove what is left of it, then install it anew.", tuple(commands), recipe="torch")
 
 
 @check("torch.companions", fault="torch-overwritten-by-pip", after=_BUILD, explained_by=("torch.kept",))
@@ -140,7 +140,9 @@ def companions(build: TorchBuild, pins: Pins | None) -> Verdict:
             "transformers stops at importing it",
             *shown,
             *_pulled(pins, name),
-            remedy=Remedy("Install the builds that belong to this torch.", (_again(build, *names),)),
+            remedy=Remedy(
+                "Install the builds that belong to this torch.", (_again(build, *names),), recipe="torch"
+            ),
         )
     unmet = [
         p
@@ -154,7 +156,7 @@ def companions(build: TorchBuild, pins: Pins | None) -> Verdict:
         return fail(
             f"{pin.owner} asks for {pin.text}, and torch is {build.torch.version}: its operators do not load",
             *shown,
-            remedy=Remedy("Install the ones that belong to this torch.", (command,)),
+            remedy=Remedy("Install the ones that belong to this torch.", (command,), recipe="torch"),
         )
     return ok(", ".join(shown))
 
@@ -215,4 +217,5 @@ def _own_triton(build: TorchBuild, name: str, version: str, strangers: list[Dist
     return Remedy(
         "Leave the one that torch asks for; removing the other takes shared files along, so install it anew after that.",
         (*commands, _again(build, pinned)),
+        recipe="torch",
     )

@@ -75,7 +75,9 @@ def _flash(build: TorchBuild, gpu: Gpu, table: TrainingTable, dist: Dist) -> Rem
     newest = table.flash[0][1]
     install = f"{build.env.command} install --no-build-isolation --no-deps --force-reinstall --no-binary flash-attn flash-attn"
     if gpu.gfx in able or gpu.gfx in newest:
-        return Remedy("Build it for this GPU.", (f"GPU_ARCHS={gpu.gfx} MAX_JOBS=4 {install}",))
+        return Remedy(
+            "Build it for this GPU.", (f"GPU_ARCHS={gpu.gfx} MAX_JOBS=4 {install}",), recipe="flash-attention"
+        )
     return Remedy(
         f"Its compiled kernels exist for {', '.join(newest)} only; on {gpu.gfx} take its Triton kernels, or torch's own "
         "attention (sdpa).",
@@ -111,7 +113,7 @@ def deepspeed(
             continue
         upgrade = build.upgrade(f"deepspeed>={row['fixed']}")
         if row["when"] != "cuda-home":
-            remedy = Remedy("Take a release without it.", (upgrade,))
+            remedy = Remedy("Take a release without it.", (upgrade,), recipe="deepspeed")
             return fail(f"{dist}: {row['why']}", remedy=remedy, fault=row["fault"])
         if cuda is None:
             return unknown(
@@ -122,6 +124,7 @@ def deepspeed(
             remedy = Remedy(
                 "Take a release without it, or take the CUDA toolkit out of sight.",
                 (upgrade, "unset CUDA_HOME CUDA_PATH"),
+                recipe="deepspeed",
             )
             return fail(f"{dist}: {row['why']}, {where}", remedy=remedy, fault=row["fault"])
         noted = "; it would fail if a CUDA toolkit came in sight, and there is none"

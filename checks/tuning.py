@@ -5,6 +5,7 @@ from rocmdoctor.facts.gpus import Gpu, Gpus, GpuTable
 from rocmdoctor.facts.host import HostTable, Iommu, PeerSupport, Settings, size_in_words
 from rocmdoctor.facts.system import Hardware, Inside, Kernel
 
+_RECIPE = "host-tuning"
 _NO_SETTINGS = "the settings of a running kernel are not here"
 
 
@@ -12,6 +13,7 @@ def _boot_parameter(words: str) -> Remedy:
     return Remedy(
         f"Add {words} to GRUB_CMDLINE_LINUX in /etc/default/grub, then reboot.",
         ("sudo update-grub", "sudo reboot"),
+        recipe=_RECIPE,
     )
 
 
@@ -153,6 +155,7 @@ def numa_balancing(settings: Settings | None, gpus: Gpus, table: HostTable) -> V
                 "sudo sysctl kernel.numa_balancing=0",
                 "echo kernel.numa_balancing=0 | sudo tee /etc/sysctl.d/90-rocm.conf",
             ),
+            recipe=_RECIPE,
         ),
     )
 
@@ -169,7 +172,9 @@ def hugepages(settings: Settings | None, gpus: Gpus, table: HostTable) -> Verdic
     return warn(
         f"transparent_hugepage is {settings.hugepages}, always is wanted: address translation slows every access",
         remedy=Remedy(
-            "Switch it on.", ("echo always | sudo tee /sys/kernel/mm/transparent_hugepage/enabled",)
+            "Switch it on.",
+            ("echo always | sudo tee /sys/kernel/mm/transparent_hugepage/enabled",),
+            recipe=_RECIPE,
         ),
     )
 
@@ -190,6 +195,7 @@ def compaction(settings: Settings | None, gpus: Gpus, table: HostTable) -> Verdi
         remedy=Remedy(
             "Set both.",
             (f"sudo sysctl vm.compaction_proactiveness={wanted} vm.compact_unevictable_allowed=1",),
+            recipe=_RECIPE,
         ),
     )
 

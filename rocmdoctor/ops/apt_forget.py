@@ -17,7 +17,7 @@ from rocmdoctor.ops.registry import operation
 from rocmdoctor.ops.vendors import nvidia_stays, wanted_amd
 
 Vendor = Literal["amd", "nvidia"]
-_OWN = "rocmdoctor-"
+OWN = "rocmdoctor-"
 _MARK = "# rocmdoctor: "
 _FIELDS = r"^(URIs|uris):"
 
@@ -39,7 +39,7 @@ def _sources(ground: Ground, vendor: Vendor) -> _Sources:
     for source in ground.known.get(AptSources).sources:
         stays = table.vendor(source) != vendor
         if vendor == "amd" and not stays:
-            ours = source.place.rpartition("/")[2].startswith(_OWN)
+            ours = source.place.rpartition("/")[2].startswith(OWN)
             # Ours are written anew by the step that wants another release. A line without a key of its own would
             # stand in the way of one with a key.
             keyed = wanted.driver_kept or (bool(source.signed_by) and not source.trusted)
@@ -59,7 +59,7 @@ def _lines(sources: list[Source]) -> str:
     return rf"[[:space:]]*deb(-src)?[[:space:]]([^#]*[[:space:]])?({names})([[:space:]].*)?"
 
 
-def _rest_question(place: str, sources: list[Source]) -> Run:
+def rest_question(place: str, sources: list[Source]) -> Run:
     """How many lines of a file are about something else: stanzas with addresses, or lines that are no comment."""
     if place.endswith(".sources"):
         return Run(("grep", "-cE", _FIELDS, place), limit=4096)
@@ -70,7 +70,7 @@ def _owner_question(path: str) -> Run:
     return Run(("dpkg-query", "-S", path), limit=4096)
 
 
-def _by_place(going: tuple[Source, ...]) -> dict[str, list[Source]]:
+def by_place(going: tuple[Source, ...]) -> dict[str, list[Source]]:
     found: dict[str, list[Source]] = {}
     for source in going:
         found.setdefault(source.place, []).append(source)
@@ -83,8 +83,8 @@ def _asks(ground: Ground, *, vendor: Vendor) -> Iterator[Query]:
         keys = [file.path for file in ground.known.get(VendorKeys).files]
     except UnknownError:
         return
-    for place, going in _by_place(sources.going).items():
-        yield _rest_question(place, going)
+    for place, going in by_place(sources.going).items():
+        yield rest_question(place, going)
     for path in keys:
         yield _owner_question(path)
 
@@ -104,8 +104,8 @@ def forget(ground: Ground, *, vendor: Vendor) -> Iterator[Action]:
     ground.dropped.update(sources.going)
     names = sorted({f"{s.place}: {s.line}" for s in sources.going})
     ground.claim(f"repositories of {vendor} that nobody wants", "; ".join(names) or "none")
-    for place, going in _by_place(sources.going).items():
-        yield from _one_file(ground, place, going)
+    for place, going in by_place(sources.going).items():
+        yield from one_file(ground, place, going)
     wanted = vendor == "amd" and wanted_amd(ground).any
     yield from _keys(ground, vendor, sources, wanted=wanted)
     if not wanted:
@@ -116,7 +116,7 @@ def _removed(path: str, says: str) -> Action:
     return Action(do=WriteFile(path, None), says=says, undo=Undo("restore"), seconds=0.1, sources=True)
 
 
-def _one_file(ground: Ground, place: str, going: list[Source]) -> Iterator[Action]:
+def one_file(ground: Ground, place: str, going: list[Source]) -> Iterator[Action]:
     named = "; ".join(dict.fromkeys(s.line for s in going))
     if _alone(ground, place, going):
         yield _removed(place, f"remove {place}, which names {named}")
@@ -135,7 +135,7 @@ def _one_file(ground: Ground, place: str, going: list[Source]) -> Iterator[Actio
 
 def _alone(ground: Ground, place: str, going: list[Source]) -> bool:
     """Nothing else stands in a file. Where nobody could look, its name and what else it says of vendors decide."""
-    said = ground.answer(_rest_question(place, going)).stdout.strip()
+    said = ground.answer(rest_question(place, going)).stdout.strip()
     if not said.isdigit():
         own = re.search(r"rocm|amdgpu|radeon|cuda|nvidia", place.rpartition("/")[2])
         others = [s for s in ground.known.get(AptSources).sources if s.place == place and s not in going]
@@ -154,7 +154,7 @@ def _keys(ground: Ground, vendor: Vendor, sources: _Sources, *, wanted: bool) ->
         folder, _, name = file.path.rpartition("/")
         # A line without a key of its own takes what lies in apt's own folder.
         general = "" in used and folder == "/etc/apt/trusted.gpg.d"
-        ours = name.startswith(_OWN) and wanted
+        ours = name.startswith(OWN) and wanted
         if file.path in used or general or ours or not _signs_only(ground, file, vendor):
             continue
         if not _owned(ground, file.path):

@@ -70,7 +70,8 @@ def outline(request: Request, book: Cookbook, ground: Ground, verdicts: Mapping[
     """The steps that this machine calls for. Raises RefusedError and NoSuchTargetError."""
     chosen = _chosen(request, book)
     held = held_by(request, book.content)
-    found = targets(request.arch, ground.known)
+    needed = not all(recipe.anywhere for recipe in chosen)
+    found = targets(request.arch, ground.known, needed=needed)
     ground = _at(ground, found.gfx, request)
     bound: list[Bound] = []
     left: dict[str, str] = {}

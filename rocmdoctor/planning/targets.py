@@ -16,12 +16,17 @@ class Targets:
     notes: tuple[str, ...]
 
 
-def targets(arch: str | None, known: Known) -> Targets:
-    """The wanted target, or those of the discrete GPUs. Raises RefusedError where none can be told or the GPU contradicts."""
+def targets(arch: str | None, known: Known, *, needed: bool = True) -> Targets:
+    """The wanted target, or those of the discrete GPUs. Raises RefusedError where none can be told or the GPU contradicts.
+
+    None where none can be told and none is `needed`.
+    """
     gpus = known.maybe(Gpus)
     capable = gpus.capable if gpus else ()
     here = tuple(dict.fromkeys(g.gfx for g in (gpus.discrete if gpus else ()) if g.gfx))
     if arch is None:
+        if not needed and not here:
+            return Targets((), ())
         return _of_gpus(gpus, here, known.why(Gpus))
     every = {g.gfx for g in capable if g.gfx}
     if every and arch not in every:

@@ -45,6 +45,8 @@ def recipe(text: str, file: str, known: meaning.Known) -> Recipe:
         after=tuple(model.after),
         brings=tuple(model.brings),
         serves=model.serves,
+        anywhere=model.anywhere,
+        by_hand=model.by_hand,
         instead=model.instead.strip(),
         path=file,
         places=_places(page),

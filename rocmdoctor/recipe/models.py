@@ -260,6 +260,14 @@ class RecipeModel(_Model):
         default=False,
         description="`true` where its version is chosen after all others, by what they need.",
     )
+    anywhere: Truth = Field(
+        default=False,
+        description="`true` where it needs neither a GPU nor a target: it is planned where none can be told, too.",
+    )
+    by_hand: Truth = Field(
+        default=False,
+        description="`true` where `fix` does not run it: named alone, it does more than to cure a fault.",
+    )
     instead: str = Field(
         default="", description="What to do where none of its versions is for a machine; a refusal says it."
     )

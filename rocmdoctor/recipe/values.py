@@ -149,7 +149,8 @@ class Recipe:
 
     `after`: recipes that come before this one when both are in a plan. `verify`: ids of checks. `places`: where each key
     stand in the file, by its path. `brings`: recipes that are planned with it. `serves`: its release is chosen last, for what
-    the others need. `instead`: what to do where none of its releases is for a machine.
+    the others need. `instead`: what to do where none of its releases is for a machine. `anywhere`: it needs no target.
+    `by_hand`: `fix` does not run it.
     """
 
     id: str
@@ -166,6 +167,8 @@ class Recipe:
     brings: tuple[str, ...] = ()
     serves: bool = False
     instead: str = ""
+    anywhere: bool = False
+    by_hand: bool = False
 
 
 @frozen

@@ -53,7 +53,8 @@ def _left_out(page: Page, plan: Plan, verbose: int) -> None:
 
 def _head(page: Page, plan: Plan, known: Known, verbose: int) -> None:
     system = known.maybe(OsRelease)
-    page.head("Plan", f"{' '.join(plan.request.targets) or 'the default stack'} for {', '.join(plan.gfx)}")
+    what = " ".join(plan.request.targets) or "the default stack"
+    page.head("Plan", f"{what} for {', '.join(plan.gfx)}" if plan.gfx else what)
     page.head("Machine", f"{system.name if system else 'unknown system'}, for {plan.person.name}")
     for name, choice in plan.choice.items():
         page.head("Chosen", f"{name} {words(choice.version, choice.source)}")

@@ -143,6 +143,8 @@ def recipe_data(recipe: Recipe) -> dict[str, Any]:
         "after": list(recipe.after),
         "brings": list(recipe.brings),
         "serves": recipe.serves,
+        "anywhere": recipe.anywhere,
+        "by_hand": recipe.by_hand,
         "releases": [_plain(release) for release in recipe.releases],
         "vars": _plain(recipe.vars),
         "steps": [_plain(step) for step in recipe.steps],

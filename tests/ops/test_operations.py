@@ -13,7 +13,7 @@ do = [{ says = "...", ... }]     what comes out, in this order: of each action t
 refused, bad                     or a part of the message of a refusal, or of a complaint about an argument
 leaving = ["rocm-core"]          packages that steps before it remove
 wanted.rocm = "6.0.2 amd"        the release that the same plan chooses for a recipe, and its source
-verdicts."a.check" = "ok"        what a check says, where a patch names it
+verdicts."a.check" = "ok"        what a check says, where the operation asks for it, also as "fail: why"
 keep = ["nvidia"]                vendors whose packages were asked to stay
 envs."~/env" = { python = "3.12.1", dists = { torch = "2.9.1" } }
 pythons, checkouts, compilers    other things that builds look at, in a few words: see building.py
@@ -105,7 +105,8 @@ def ground_for(case: Mapping[str, Any], answers: Mapping[str, Any]) -> Ground:
     ground = ground_of(answers, replace(ANN, **case.get("person", {})))
     ground.leaving, ground.keep = set(case.get("leaving", ())), tuple(case.get("keep", ()))
     ground.projects = PROJECTS
-    ground.verdicts = {n: Verdict(status, "") for n, status in case.get("verdicts", {}).items()}
+    said = {name: text.partition(": ") for name, text in case.get("verdicts", {}).items()}
+    ground.verdicts = {name: Verdict(status, why) for name, (status, _, why) in said.items()}
     ground.wanted = {n: Choice(*words.split()) for n, words in case.get("wanted", {}).items()}
     return ground
 
