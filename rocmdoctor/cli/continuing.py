@@ -92,7 +92,7 @@ def _past() -> list[Past]:
 
 def _hand(verb: str, found: Past, more: dict[str, Any]) -> int:
     from rocmdoctor.cli import runner
-    from rocmdoctor.cli.installing import no_root
+    from rocmdoctor.cli.carrying import no_root
 
     width, _ = style()
     options = {**more, "width": width, "verb": verb}

@@ -62,7 +62,8 @@ class Ending:
         """The checks that the plan names, asked anew in a child that has the groups of a fresh login."""
         from rocmdoctor.hosts.caller import apart
 
-        self._say("verifying: collecting again, compiling for " + ", ".join(plan.gfx))
+        compiling = f", compiling for {', '.join(plan.gfx)}" if plan.gfx else ""
+        self._say(f"verifying: collecting again{compiling}")
         seconds = VERIFY_SECONDS * max(1.0, self._options.patience)
         try:
             said = apart(lambda _tell: _checked(plan, content, self._options.patience), None, seconds, user)
@@ -98,6 +99,8 @@ class Ending:
             }
             problems += [{"code": "lock", "message": why, "where": locks.path} for why in locks.wrong]
             return self._envelope("findings" if report.wrong else "ok", code, data, problems)
+        if self._options.told:
+            return code
         self._print(
             done_text(
                 plan,
@@ -180,7 +183,7 @@ class Ending:
         return self._without_a_plan(70, "bug", message)
 
     def _without_a_plan(self, code: int, kind: str, message: str) -> int:
-        if self._options.json:
+        if self._options.json and not self._options.told:
             return self._envelope("error", code, {}, [{"code": kind, "message": message, "where": ""}])
         self._say(f"rocmdoctor: {message}")
         return code
@@ -208,8 +211,9 @@ class Ending:
         data: Mapping[str, Any],
         errors: list[dict[str, str]],
     ) -> int:
-        sys.stdout.write(envelope(self._options.verb, status, code, data, errors) + "\n")
-        sys.stdout.flush()
+        if not self._options.told:
+            sys.stdout.write(envelope(self._options.verb, status, code, data, errors) + "\n")
+            sys.stdout.flush()
         return code
 
     def _print(self, text: str, *, error: bool = False) -> None:

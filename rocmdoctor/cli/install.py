@@ -43,7 +43,8 @@ def command(
     rocmdoctor install base -y --reboot          without questions, for scripts
     rocmdoctor install shell-env                 one recipe; 'rocmdoctor list recipes' shows them
     """
-    from rocmdoctor.cli.installing import Consent, install, show_plan
+    from rocmdoctor.cli.carrying import Consent
+    from rocmdoctor.cli.installing import install, show_plan
 
     if dry_run:
         return show_plan(targets, wanted, None, None, None, as_json=as_json)

@@ -5,43 +5,32 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from rocmdoctor.actions import Plan, Reboot, Request
-from rocmdoctor.applying.encoding import PlanFileError, plan_as_json, plan_from_text, plan_hash
-from rocmdoctor.cli.agreeing import agrees
+from rocmdoctor.actions import Plan, Request
+from rocmdoctor.applying.encoding import PlanFileError, plan_as_json, plan_from_text
+from rocmdoctor.cli.carrying import DECLINED, Consent, Errand, agreement, start, way_to_root
 from rocmdoctor.cli.errors import PlacedError
 from rocmdoctor.cli.install_options import Wanted, options_of
 from rocmdoctor.cli.locking import hold, in_place, lock_in
 from rocmdoctor.cli.planned import NOTHING_LOCKED, Drawn, Kitchen, draw_here, person_of
 from rocmdoctor.cli.terminal import style
-from rocmdoctor.content import own_folders
 from rocmdoctor.model import Snapshot
 from rocmdoctor.ops.ground import Locked
 from rocmdoctor.planning.compare import differences
 from rocmdoctor.planning.lock import lock_of, request_of
 from rocmdoctor.planning.locked import files_of
 from rocmdoctor.planning.refusal import Refusal, RefusedError, patiently
-from rocmdoctor.reports.envelope import TOOL, envelope
+from rocmdoctor.reports.envelope import envelope
 from rocmdoctor.reports.json_plan import data_of_plan
 from rocmdoctor.reports.plan_text import plan_text, refusal_text
 
-FIT, DECLINED = 3, 5
-
-
-@dataclass(frozen=True)
-class Consent:
-    """What was agreed to beforehand, by options."""
-
-    yes: bool
-    allow_remove: bool
-    reboot: bool
+FIT = 3
 
 
 # ---------------------------------------------------------------- plan
@@ -187,14 +176,15 @@ def install(targets: tuple[str, ...], wanted: Wanted, consent: Consent, *, as_js
         if wanted.lock is not None:
             _write(wanted.lock, in_place(plan), "--lock")
         return _all_in_place(drawn, as_json=as_json)
+    errand = Errand("install", command_of(plan.request, wanted.content), wanted)
     try:
-        before = _way_to_root(plan, wanted)
-        agreed = _agreed(plan, wanted, consent, as_json=as_json)
+        before = way_to_root(plan, errand)
+        agreed = agreement(plan, errand, consent, as_json=as_json)
     except RefusedError as refused:
         return say_refused("install", refused.refusals, wanted, as_json=as_json)
     if agreed is None:
         return DECLINED
-    return _start(plan, wanted, agreed, before, as_json=as_json)
+    return start(plan, errand, agreed, before, as_json=as_json)
 
 
 def _is_file(targets: tuple[str, ...]) -> bool:
@@ -258,128 +248,3 @@ def _last_verified(plan: Plan) -> str:
     from rocmdoctor.applying.history import last_verified
 
     return last_verified(plan.gfx)
-
-
-def _way_to_root(plan: Plan, wanted: Wanted) -> list[str] | None:
-    """The words before a command that make it root's; None when nothing needs root. Raises RefusedError."""
-    from rocmdoctor.applying.bootstrap import NoRootError, root_python, sudo
-
-    needing = sum(action.root for action in plan.actions)
-    if not needing:
-        return None
-    try:
-        root_python()
-        return sudo(asks=sys.stdin.isatty(), steps=needing)
-    except NoRootError as error:
-        raise RefusedError(Refusal("no-root", str(error), _without_sudo(plan, wanted))) from error
-
-
-def _without_sudo(plan: Plan, wanted: Wanted) -> str:
-    command = command_of(plan.request, wanted.content)
-    return f"An administrator can do it: {command}. What needs no root: add --no-root."
-
-
-# ---------------------------------------------------------------- agreement
-
-
-def _agreed(plan: Plan, wanted: Wanted, consent: Consent, *, as_json: bool) -> dict[str, bool] | None:
-    """What the runner may do: None when it was declined. Raises RefusedError never; click.Abort on Ctrl-C."""
-    from rocmdoctor.planning.preflight import predict
-
-    cost = predict(plan)
-    terminal = sys.stdin.isatty() and not as_json
-    reboots = any(isinstance(action.do, Reboot) for action in plan.actions)
-    if consent.yes and cost.removes and not consent.allow_remove:
-        _declined(
-            plan,
-            wanted,
-            f"--yes agrees to no removal, and {', '.join(cost.removes)} would go",
-            "--yes --allow-remove",
-            as_json=as_json,
-        )
-        return None
-    if not consent.yes:
-        if not terminal:
-            more = "--yes --allow-remove" if cost.removes else "--yes"
-            _declined(plan, wanted, "there is no terminal to ask on", more, as_json=as_json)
-            return None
-        question = "Install, and REMOVE what is named above?" if cost.removes else "Continue?"
-        if not agrees(question):
-            click.echo("Nothing was changed.", err=True)
-            return None
-    reboot = consent.reboot
-    if reboots and not reboot and terminal and not consent.yes:
-        reboot = agrees("Reboot by itself when it is needed, and go on after it?")
-    return {"reboot": reboot}
-
-
-def _declined(plan: Plan, wanted: Wanted, why: str, options: str, *, as_json: bool) -> None:
-    command = f"{command_of(plan.request, wanted.content)} {options}"
-    if as_json:
-        problem = {"code": "declined", "message": f"{why}; to agree beforehand: {command}", "where": ""}
-        click.echo(envelope("install", "error", DECLINED, data_of_plan(plan), [problem]))
-    else:
-        click.echo(f"rocmdoctor: {why}; nothing was changed. To agree beforehand: {command}", err=True)
-
-
-# ---------------------------------------------------------------- start
-
-
-def _start(
-    plan: Plan, wanted: Wanted, agreed: dict[str, bool], before: list[str] | None, *, as_json: bool
-) -> int:
-    from rocmdoctor.applying import places
-    from rocmdoctor.cli.runner import begin_here
-
-    width, _ = style(no_color=wanted.no_color)
-    options = {
-        **agreed, "json": as_json, "width": width, "color": not wanted.no_color and not os.environ.get("NO_COLOR"),
-        "verbose": wanted.verbose, "patience": wanted.patience,
-        "lock": str(wanted.lock.absolute()) if wanted.lock is not None else "",
-    }  # fmt: skip
-    wish: dict[str, Any] = {"plan": plan_as_json(plan), "sha256": plan_hash(plan), "options": options}
-    if before is None:
-        return begin_here(wish, places.user_state(os.environ), own_folders(wanted.content))
-    return _as_root(plan, wish, wanted, before)
-
-
-def _as_root(plan: Plan, wish: dict[str, Any], wanted: Wanted, before: list[str]) -> int:
-    from rocmdoctor.applying import places
-    from rocmdoctor.applying.archive import build
-    from rocmdoctor.applying.bootstrap import INTERRUPTED, hand_over
-
-    state = places.machine_state(os.environ.get("ROCMDOCTOR_STATE", ""))
-    known = _runs(state)
-    as_json = bool(wish["options"]["json"])
-    code = hand_over(build(own_folders(wanted.content)), wish, str(state), before, TOOL if as_json else "")
-    if before and code in (1, INTERRUPTED) and _runs(state) == known:
-        return no_root("install", code, _without_sudo(plan, wanted), as_json=as_json)
-    return abs(code)
-
-
-def _runs(state: Path) -> int:
-    from rocmdoctor.applying import places
-
-    try:
-        return len(places.runs(state))
-    except places.PlaceError:
-        return 0
-
-
-def no_root(verb: str, code: int, instead: str, *, as_json: bool) -> int:
-    """sudo ends with 1 when the password was wrong or the user may not use it, and has said so itself.
-
-    Raises KeyboardInterrupt where it was Ctrl-C that ended it.
-    """
-    from rocmdoctor.applying.bootstrap import INTERRUPTED
-
-    if code == INTERRUPTED:
-        raise KeyboardInterrupt
-    asks = "" if sys.stdin.isatty() else ": it cannot ask for a password without a terminal"
-    said = f"sudo did not give root{asks}; nothing was changed"
-    if as_json:
-        problem = {"code": "no-root", "message": f"{said}. {instead}", "where": ""}
-        click.echo(envelope(verb, "error", DECLINED, {}, [problem]))
-    else:
-        click.echo(f"rocmdoctor: {said}\n{instead}", err=True)
-    return DECLINED

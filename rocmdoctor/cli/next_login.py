@@ -10,6 +10,7 @@ from rocmdoctor.asking import as_question
 from rocmdoctor.cli.taking import Trial
 from rocmdoctor.facts.base import read, second_questions
 from rocmdoctor.facts.own import OwnExports
+from rocmdoctor.facts.shell import NAMES
 from rocmdoctor.hosts import collector
 from rocmdoctor.hosts.replay import from_raw
 from rocmdoctor.model import Query
@@ -50,3 +51,13 @@ class NextLogin(Trial):
                 question["timeout"] *= self._patience
         longest = max((q.get("timeout", 0.0) for q in questions), default=0.0)
         return collector.ask(questions, "/", longest + PASS_SECONDS, tell)
+
+
+class NewSession(NextLogin):
+    """As a session that begins now: ROCm's variables are those that our own file sets, whatever this session has."""
+
+    def prepare(self) -> None:
+        """Forgets what this session has, then sets what our own file sets."""
+        for name in NAMES:
+            os.environ.pop(name, None)
+        super().prepare()

@@ -13,9 +13,10 @@ import click
 
 from rocmdoctor.actions import Person, Plan, Request
 from rocmdoctor.cli.errors import PlacedError
-from rocmdoctor.cli.running import Judge
+from rocmdoctor.cli.running import Judge, Outcome
 from rocmdoctor.content import ContentError, bundled, load_patches, load_recipes, own_folders
 from rocmdoctor.diagnosis.known import Known
+from rocmdoctor.diagnosis.registry import Check
 from rocmdoctor.diagnosis.runner import Diagnosis
 from rocmdoctor.facts.access import Session
 from rocmdoctor.hosts.replay import from_raw
@@ -63,6 +64,15 @@ class Kitchen:
         except ContentError as error:
             raise PlacedError(error.where, str(error)) from error
         self.book = Cookbook(found, all_operations())
+
+    @property
+    def checks(self) -> list[Check]:
+        """All checks, in their order."""
+        return self._judge.checks
+
+    def judge(self, snapshot: Snapshot) -> Outcome:
+        """What the checks say of a snapshot."""
+        return self._judge.judge(snapshot)
 
     def known(self, snapshot: Snapshot) -> Known:
         """The facts of a snapshot."""

@@ -37,7 +37,7 @@ OPTIONS, PROMISED = "options.json", "promised"
 class Options:
     """How to go on and how to talk. `reboot` was agreed to; `unattended`: the unit runs this, nobody looks.
 
-    `lock` is a file that the lock is also written to.
+    `lock` is a file that the lock is also written to. `told`: the verb that began says how it ended.
     """
 
     reboot: bool = False
@@ -50,6 +50,7 @@ class Options:
     force: bool = False
     verb: str = "install"
     lock: str = ""
+    told: bool = False
 
     @classmethod
     def of(cls, raw: Any, **more: Any) -> Options:
@@ -167,7 +168,7 @@ def resume(state: Path, number: int, options: Options, content: tuple[Path, ...]
         agreed = {}
     both = Options.of({**agreed, "json": options.json, "width": options.width, "color": options.color},
                       reboot=options.reboot or bool(agreed.get("reboot")), unattended=options.unattended,
-                      verb="resume", patience=_patience(agreed.get("patience"), options))  # fmt: skip
+                      verb="resume", told=False, patience=_patience(agreed.get("patience"), options))  # fmt: skip
     plan = history.read_plan(folder)
     with locked(state):
         if options.unattended and _settled(state, number):

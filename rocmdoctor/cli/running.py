@@ -55,19 +55,24 @@ class Judge:
         return Outcome(diagnose(self.checks, known, self._faults.layers, chosen), known)
 
 
-def select(checks: list[Check], only: tuple[str, ...], leave: tuple[str, ...]) -> set[str]:
-    """The ids to report. Raises UsageError when a pattern matches nothing, so that a typo is no clean pass."""
+def select(
+    checks: list[Check], only: tuple[str, ...], leave: tuple[str, ...], named_by: str = "--only "
+) -> set[str]:
+    """The ids that are meant. Raises UsageError when a pattern matches nothing, so that a typo is no clean pass.
+
+    `named_by` is what stands before the patterns of `only` on the command line.
+    """
     ids = [item.id for item in checks]
-    for option, patterns in (("--only", only), ("--skip", leave)):
+    for option, patterns in ((named_by, only), ("--skip ", leave)):
         for pattern in patterns:
             if not fnmatch.filter(ids, pattern):
                 near = difflib.get_close_matches(pattern, ids, n=1, cutoff=0.5)
                 hint = f", did you mean '{near[0]}'?" if near else "; 'rocmdoctor list checks' shows them"
-                raise click.UsageError(f"{option} '{pattern}' matches no check{hint}")
+                raise click.UsageError(f"{option}'{pattern}' matches no check{hint}")
     chosen = {i for i in ids if not only or any(fnmatch.fnmatch(i, p) for p in only)}
     chosen -= {i for i in ids if any(fnmatch.fnmatch(i, p) for p in leave)}
     if not chosen:
-        raise click.UsageError("--only and --skip together leave no check")
+        raise click.UsageError(f"{named_by or 'the names '}and --skip together leave no check")
     return chosen
 
 

@@ -54,11 +54,11 @@ def verdict_of(verdict: Verdict) -> dict[str, Any]:
         "evidence": list(verdict.evidence),
         "after": list(verdict.after),
         "explained_by": list(verdict.explained_by),
-        "remedy": _remedy(verdict.remedy),
+        "remedy": remedy_data(verdict.remedy),
     }
 
 
-def _remedy(remedy: Remedy | None) -> dict[str, Any] | None:
+def remedy_data(remedy: Remedy | None) -> dict[str, Any] | None:
     if remedy is None:
         return None
     return {"text": remedy.text, "commands": list(remedy.commands), "recipe": remedy.recipe}

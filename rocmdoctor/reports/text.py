@@ -308,6 +308,8 @@ def next_step(diagnosis: Diagnosis) -> Remedy | None:
     """The one thing to do now: how the cure of the first cause begins, or how the first rung that is absent comes."""
     for name in diagnosis.root_causes:
         remedy = diagnosis.verdict(name).remedy
+        if remedy and remedy.recipe:
+            return Remedy(remedy.text, ("rocmdoctor fix",))
         if remedy and remedy.commands:
             return Remedy(remedy.text, remedy.commands[:1])
     if diagnosis.readiness.get("gpu") != "ready":
