@@ -2,6 +2,8 @@
 
 VERBS = {
     "check": "what is there, what is wrong first, and what cures it",
+    "run": "run a program unchanged, and say why when it fails",
+    "fix": "cure what 'check' finds, where a recipe can, after one yes",
     "plan": "what 'install' would do: steps, versions, removals, sizes, reboots",
     "install": "driver access, ROCm, settings and exports, after one yes; resumable",
     "resume": "go on with an installation that was interrupted",
@@ -29,6 +31,7 @@ Usage: rocmdoctor VERB [OPTIONS]
   rocmdoctor explain build.log          name the fault in a log
   rocmdoctor collect -o box.json        save this machine's answers
   rocmdoctor check --snapshot box.json  judge a saved one
+  rocmdoctor fix                        cure what it finds
   rocmdoctor plan base --arch gfx90a    what an installation would do
   rocmdoctor install base --arch gfx90a
 

@@ -76,7 +76,9 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     result: Any = cli.main(args=words, prog_name="rocmdoctor", standalone_mode=False)
-    sys.stdout.flush()
+    # We may have been started without it.
+    if sys.stdout is not None:
+        sys.stdout.flush()
     return result if isinstance(result, int) else 0
 
 
@@ -101,8 +103,15 @@ def _bug(words: list[str], error: Exception) -> int:
     return _failed(words, 70, "bug", said, "Report it with the output of 'rocmdoctor collect'.", where)
 
 
+def _ours(words: list[str]) -> list[str]:
+    """The words of a command line that are not those of a program that it is to run; there --json names a file."""
+    if words[:1] == ["run"]:
+        return []
+    return words[: words.index("--")] if "--" in words else words
+
+
 def _failed(words: list[str], code: int, kind: str, message: str, hint: str = "", where: str = "") -> int:
-    if "--json" in words:
+    if "--json" in _ours(words):
         from rocmdoctor.reports.envelope import envelope
 
         verb = next((w for w in words if not w.startswith("-")), "")
