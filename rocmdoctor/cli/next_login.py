@@ -61,3 +61,19 @@ class NewSession(NextLogin):
         for name in NAMES:
             os.environ.pop(name, None)
         super().prepare()
+
+
+class Trials(NextLogin):
+    """Several trials, one after another, with the variables of one next login. Each sees what those before it were told."""
+
+    def __init__(self, *trials: NextLogin) -> None:
+        super().__init__()
+        self._trials = trials
+        self.seconds = sum(trial.seconds for trial in trials)
+
+    def ask(self, answers: dict[str, Any], tell: Callable[[str], None] | None) -> dict[str, Any]:
+        """All of their answers."""
+        more: dict[str, Any] = {}
+        for trial in self._trials:
+            more.update(trial.ask({**answers, **more}, tell))
+        return more

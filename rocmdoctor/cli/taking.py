@@ -19,11 +19,14 @@ from rocmdoctor.facts import all_facts
 from rocmdoctor.facts.base import first_questions, second_questions
 from rocmdoctor.facts.deep import SECONDS, SWITCH
 from rocmdoctor.facts.python_env import CHOOSERS, MANAGED
-from rocmdoctor.hosts.caller import Apart, calling_user
+from rocmdoctor.hosts.caller import GRACE, Apart, calling_user
 from rocmdoctor.hosts.machine import DEADLINE, Machine
 from rocmdoctor.hosts.replay import document, dumps, from_raw, save
 from rocmdoctor.model import Snapshot
 from rocmdoctor.reports.envelope import TOOL, envelope
+
+# Seconds for a trial to stop its programs and remove its folder when it is given up.
+TIDYING = 10.0
 
 
 class WrongUseError(Exception):
@@ -70,7 +73,8 @@ def begin(
     """The same of this machine, in a child that is listened to when there is time for it: its answer is the raw snapshot."""
     more = (SECONDS if deep else 0) + (trial.seconds if trial is not None else 0)
     collecting = _collecting("/", patience, env, deep=deep, trial=trial)
-    return Apart(collecting, DEADLINE * patience + 5 + more)
+    tidying = GRACE / 2 if trial is None else TIDYING
+    return Apart(collecting, DEADLINE * patience + 5 + more, tidying=tidying)
 
 
 def _collecting(
@@ -185,7 +189,9 @@ def patient() -> Iterator[Callable[[str], None] | None]:
         while not done.wait(0.25):
             waited += 0.25
             if waited >= 1.0:
-                sys.stderr.write(f"\r\x1b[Kasking this machine, {waited:.0f} s (last: {last[0][:60]})")
+                now, _, doing = last[0].partition("now ")
+                said = f"(last: {now[:60]})" if now else f"({doing[:60]})"
+                sys.stderr.write(f"\r\x1b[Kasking this machine, {waited:.0f} s {said}")
                 sys.stderr.flush()
         if waited >= 1.0:
             sys.stderr.write("\r\x1b[K")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     "--arch", type=KNOWN_ARCH, help="The gfx target to compile for; default: the discrete GPUs that are here."
 )
 @env_option
+@click.option("--cpu", is_flag=True, help="Compute on the processor what has a way there; needs no GPU.")
+@click.option("--train", is_flag=True, help="Make a few steps of training, too: minutes.")
 @click.option(
     "--content",
     type=click.Path(path_type=Path),
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 def command(
     arch: str | None,
     env: str | None,
+    cpu: bool,
+    train: bool,
     content: tuple[Path, ...],
     patience: float,
     verbose: int,
@@ -49,14 +53,19 @@ def command(
     """Prove that what was installed works, and say what to do next.
 
     Asks the machine anew, compiles a small HIP program of ours in a temporary folder, looks for the GPU's code in it, and
-    runs it where such a GPU is. Changes nothing, needs no root.
+    runs it where such a GPU is. There the libraries of the Python environment compute, too, each in a process of its own:
+    torch, bitsandbytes, flash-attention, DeepSpeed and sums over all GPUs, against references with bounds that the
+    arithmetic gives. What is not installed is left out. Changes nothing, needs no root, downloads nothing.
 
     \b
     rocmdoctor verify                  for the GPU that is here
+    rocmdoctor verify --train          with a few steps of training, through axolotl where it is installed
+    rocmdoctor verify --train --cpu    the same on the processor, without a GPU
     rocmdoctor verify --arch gfx90a    for an MI210, whether or not one is here
     """
     from rocmdoctor.cli.asking import patient
     from rocmdoctor.cli.planned import env_here, person_here
+    from rocmdoctor.cli.proving import Proving
     from rocmdoctor.cli.taking import WrongUseError
     from rocmdoctor.cli.verifying import verify
     from rocmdoctor.reports.verify_text import next_steps
@@ -65,14 +74,16 @@ def command(
     looked_at = env or env_here(None, person_here())
     try:
         with patient() as progress:
-            found = verify((arch,) if arch else (), checks, content, patience, progress, looked_at)
+            proving = Proving(cpu=cpu, train=train, patience=patience)
+            targets = (arch,) if arch else ()
+            found = verify(targets, checks, content, patience, progress, looked_at, proving)
     except WrongUseError as error:
         raise click.UsageError(str(error)) from error
     words = ["rocmdoctor install", stack, *(["--arch", arch] if arch else [])]
-    steps = next_steps(found.state, found.outcome.diagnosis, " ".join(words))
-    if not found.gfx:
+    steps = next_steps(found.state, found.outcome.diagnosis, " ".join(words), cpu=cpu, trained=train)
+    if not found.gfx and not cpu:
         steps = (*steps, _no_target())
-    code = found.outcome.diagnosis.exit_code or (0 if found.gfx else 6)
+    code = found.outcome.diagnosis.exit_code or (0 if found.gfx or found.state == "cpu" else 6)
     if as_json:
         return _as_json(found, steps, code)
     from rocmdoctor.cli.terminal import style
@@ -114,14 +125,19 @@ def _named(content: tuple[Path, ...]) -> tuple[str, list[str]]:
 
 
 def _as_json(found: Verified, steps: tuple[Remedy, ...], code: int) -> int:
+    from rocmdoctor.facts.proofs import Proofs, ProofTable
     from rocmdoctor.reports.envelope import envelope
     from rocmdoctor.reports.json_check import verdict_of
+    from rocmdoctor.reports.json_proofs import proofs_of, trainings_of
 
-    diagnosis = found.outcome.diagnosis
+    diagnosis, known = found.outcome.diagnosis, found.outcome.known
+    proofs, table = known.get(Proofs), known.get(ProofTable)
     data: dict[str, Any] = {
         "verified": found.state,
         "gfx": list(found.gfx),
         "verdicts": [verdict_of(v) for v in diagnosis.verdicts],
+        "proofs": proofs_of(proofs, table),
+        "training": trainings_of(proofs, table),
         "root_causes": list(diagnosis.root_causes),
         "next_steps": [{"text": s.text, "commands": list(s.commands)} for s in steps],
     }

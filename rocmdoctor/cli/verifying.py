@@ -11,15 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from rocmdoctor.asking import keys
-from rocmdoctor.cli.next_login import PASS_SECONDS, NextLogin
+from rocmdoctor.cli.next_login import PASS_SECONDS, NextLogin, Trials
+from rocmdoctor.cli.proving import Proving, known_from, offered
 from rocmdoctor.cli.running import Judge, Outcome
 from rocmdoctor.cli.taking import take
-from rocmdoctor.content import DataTables, bundled
-from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.gpus import Gpus
 from rocmdoctor.facts.hip_probe import COMPILE_SECONDS, FOLDER, PROGRAM, RUN_SECONDS, SOURCE, TARGETS, probes
-from rocmdoctor.facts.tools import Tools
-from rocmdoctor.hosts.replay import from_raw
 from rocmdoctor.model import Snapshot, Verdict, Wish
 
 GROUP = "verify"
@@ -27,7 +24,7 @@ GROUP = "verify"
 
 @dataclass(frozen=True)
 class Verified:
-    """What was proved. `state`: ran (on a GPU), compiled (no such GPU is here) or no."""
+    """What was proved. `state`: ran (on a GPU), compiled (no such GPU is here), cpu (there alone, as was asked) or no."""
 
     state: str
     gfx: tuple[str, ...]
@@ -47,30 +44,47 @@ def verify(
     patience: float = 1.0,
     progress: Callable[[str], None] | None = None,
     env: str | None = None,
+    proving: Proving | None = None,
 ) -> Verified:
     """Asks the machine as the user, compiles for these targets (none: those of its GPUs), and judges the checks.
 
-    `env` is the Python environment that is looked at, None for the active one.
+    `env` is the Python environment that is looked at, None for the active one; `proving` is what it has to compute.
 
     The variables that our own file exports are set, as in the next login. Raises OSError when nobody could ask.
     """
     judge = Judge(content, Wish())
-    trial = _Compilation(tuple(gfx), patience)
+    compilation = _Compilation(tuple(gfx), patience)
+    trial = Trials(compilation, proving) if proving is not None else compilation
     taken = take("/", patience, progress, env, trial=trial)
-    proof = [item for item in judge.checks if item.group == GROUP]
-    chosen = {*checks, *(item.id for item in proof), *(name for item in proof for name in item.explained_by)}
-    outcome = judge.judge(taken, chosen)
+    outcome = judge.judge(taken, _chosen(judge, checks, gfx, proving))
     targets = taken.answers.get(f"env:{TARGETS}")
-    return Verified(
-        _state(outcome), tuple(targets.text.split(",")) if targets and targets.ok else (), outcome, taken
-    )
+    state = "cpu" if proving is not None and proving.cpu and _proved(outcome) else _state(outcome)
+    return Verified(state, tuple(targets.text.split(",")) if targets and targets.ok else (), outcome, taken)
+
+
+def _chosen(judge: Judge, checks: Iterable[str], gfx: Collection[str], proving: Proving | None) -> set[str]:
+    """The ids to report: what was proved, what would explain that it failed, and what was named.
+
+    On the processor alone nothing else is asked for: what a GPU would need explains nothing there.
+    """
+    proved = {item.id: item for item in judge.checks if proving is not None and proving.proves(item.id)}
+    if proving is not None and proving.cpu:
+        return {*proved, *(item.id for item in judge.checks if gfx and item.group == GROUP)}
+    items = [item for item in judge.checks if item.group == GROUP or item.id in proved]
+    return {*checks, *(item.id for item in items), *(name for item in items for name in item.explained_by)}
+
+
+def _proved(outcome: Outcome) -> bool:
+    """Whether something was computed and nothing that was asked failed."""
+    said = [v.status for v in outcome.diagnosis.verdicts]
+    return "ok" in said and "fail" not in said
 
 
 def _state(outcome: Outcome) -> str:
     said = {v.id: v.status for v in outcome.diagnosis.verdicts}
-    if said["verify.program-runs"] == "ok":
+    if said.get("verify.program-runs") == "ok":
         return "ran"
-    compiled = said["verify.hipcc-compiles"] == said["verify.code-object"] == "ok"
+    compiled = said.get("verify.hipcc-compiles") == said.get("verify.code-object") == "ok"
     return "compiled" if compiled and said["verify.program-runs"] == "skip" else "no"
 
 
@@ -84,7 +98,7 @@ class _Compilation(NextLogin):
 
     def ask(self, answers: dict[str, Any], tell: Callable[[str], None] | None) -> dict[str, Any]:
         """The answers of hipcc, of the built file and of the program, each asked when the one before was good."""
-        known = Known(from_raw({"schema": 1, "answers": answers}).answers, DataTables(bundled()), Wish())
+        known = known_from(answers)
         gpus = known.maybe(Gpus)
         here = tuple(dict.fromkeys(g.gfx for g in (gpus.discrete if gpus else ()) if g.gfx))
         targets = self._gfx or here
@@ -98,7 +112,7 @@ class _Compilation(NextLogin):
             wish = {f"env:{FOLDER}": folder, f"env:{TARGETS}": ",".join(targets)}
             return {
                 **{key: {"ok": True, "text": text} for key, text in wish.items()},
-                **self._tried(folder, targets, tell, runs=_offered(known, targets)),
+                **self._tried(folder, targets, tell, runs=bool(set(targets) & offered(known))),
             }
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -113,11 +127,3 @@ class _Compilation(NextLogin):
             return answers
         answers.update(self.asked(look, tell=tell))
         return {**answers, **self.asked(run, tell=tell)} if runs else answers
-
-
-def _offered(known: Known, targets: tuple[str, ...]) -> bool:
-    """The driver, or under Windows ROCm itself, shows a GPU of one of the targets."""
-    gpus, tools = known.maybe(Gpus), known.maybe(Tools)
-    shown = {g.gfx for g in gpus.capable if g.node is not None} if gpus else set()
-    rocminfo = tools.tools.get("rocminfo") if tools else None
-    return bool(set(targets) & (shown | set(rocminfo.gfx if rocminfo else ())))

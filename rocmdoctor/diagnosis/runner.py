@@ -104,9 +104,13 @@ def _explained(name: str, done: Mapping[str, Verdict]) -> bool:
 
 
 def _layer_of_group(group: str) -> str:
-    return {"gpu": "hardware", "host": "hardware", "rocm": "packages", "shell": "environment"}.get(
-        group, group if group in LAYERS else LAYERS[0]
-    )
+    return {
+        "gpu": "hardware",
+        "host": "hardware",
+        "rocm": "packages",
+        "shell": "environment",
+        "proof": "training",
+    }.get(group, group if group in LAYERS else LAYERS[0])
 
 
 def _readiness(declared: Mapping[str, Check], done: Mapping[str, Verdict], layer: object) -> dict[str, str]:

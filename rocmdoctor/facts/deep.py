@@ -13,6 +13,8 @@ from rocmdoctor.model import Answer, Env, Query, Read, Run
 
 SWITCH = "ROCMDOCTOR_DEEP"
 SECONDS = 60.0
+# Asked by every fact that may run code of an environment, which is never done as root.
+PERSON = Read("/proc/self/status", keep=r"^(?:Uid|Gid|Groups):[\d \t]*$", limit=8192)
 _MARK = "rocmdoctor-deep "
 # Runs in the environment that is judged, which may have any torch and print anything: what it prints goes nowhere,
 # only the marked line leaves. Each GPU multiplies two matrices of ones, whose product is known.
@@ -66,12 +68,12 @@ class Deep(Fact):
     def queries(cls) -> Mapping[str, Query]:
         return {
             "switch": Env((SWITCH, *CHOOSERS)),
-            "user": Read("/proc/self/status", keep=r"^(?:Uid|Gid|Groups):[\d \t]*$", limit=8192),
+            "user": PERSON,
         }
 
     @classmethod
     def follow_up(cls, ev: Evidence) -> Mapping[str, Query]:
-        if not _wanted(ev) or _root(ev):
+        if not _wanted(ev) or by_root(ev["user"]):
             return {}
         argv = (_python(ev), "-I", "-c", _PROBE)
         return {"probe": Run(argv, timeout=SECONDS, touches="gpu", keep=rf"^{_MARK}\{{.*")}
@@ -94,8 +96,9 @@ def _python(ev: Evidence) -> str:
     return f"{chosen(ev)[0]}/bin/python3"
 
 
-def _root(ev: Evidence) -> bool:
-    line = next((x for x in ev["user"].text.splitlines() if x.startswith("Uid:")), "Uid: 0 0")
+def by_root(status: Answer) -> bool:
+    """Whether the process that asked is root's, by its status; also when nobody could tell."""
+    line = next((x for x in status.text.splitlines() if x.startswith("Uid:")), "Uid: 0 0")
     return "0" in line.split()[1:3]
 
 

@@ -36,7 +36,8 @@ class Apart:
     """A child that has become `user`, by default the caller of sudo, and in it runs `collect`.
 
     Its groups are those that a new login would get. It works while we do something else, has `seconds` from the start, and
-    is gone when the block is left, whether or not it was listened to.
+    is gone when the block is left, whether or not it was listened to. Until then it has `tidying` seconds to stop what it
+    started and to remove what it wrote. Ctrl-C on a terminal reaches it, too, and means nothing to it: whoever waits decides.
     """
 
     def __init__(
@@ -44,8 +45,10 @@ class Apart:
         collect: Callable[[Callable[[str], None] | None], dict[str, Any]],
         seconds: float,
         user: pwd.struct_passwd | None = None,
+        tidying: float = GRACE / 2,
     ) -> None:
         user = user or calling_user()
+        self._tidying = tidying
         self._seconds = seconds
         self._until = time.monotonic() + seconds
         self._reader, writer = os.pipe()
@@ -63,7 +66,7 @@ class Apart:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._reader)
-        _leave(self._child)
+        _leave(self._child, self._tidying)
 
     def answer(self, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
         """What `collect` returned. Raises OSError when time is up."""
@@ -104,19 +107,24 @@ def _lines(reader: int, until: float) -> Iterator[Any]:
             yield json.loads(line)
 
 
-def _leave(child: int) -> None:
-    """Waits a moment for the end of the child, then ends it, and waits no more."""
-    for step in range(40):
-        if os.waitpid(child, os.WNOHANG)[0]:
-            return
-        if step == 20:
-            os.kill(child, signal.SIGKILL)
-        time.sleep(GRACE / 40)
+def _leave(child: int, tidying: float) -> None:
+    """Waits a moment for the end of the child, then asks it to end, then ends it, and waits no more."""
+    for number, seconds in ((0, GRACE / 2), (signal.SIGTERM, tidying), (signal.SIGKILL, GRACE / 2)):
+        if number:
+            os.kill(child, number)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if os.waitpid(child, os.WNOHANG)[0]:
+                return
+            time.sleep(GRACE / 40)
 
 
 def _child(user: pwd.struct_passwd | None, writer: int, collect: Callable[..., dict[str, Any]]) -> None:
     """Never returns."""
     code = 1
+    # No SIG_IGN, which the programs that are asked would inherit.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, _stop)
     try:
         if user is not None:
             os.initgroups(user.pw_name, user.pw_gid)
@@ -137,4 +145,11 @@ def _child(user: pwd.struct_passwd | None, writer: int, collect: Callable[..., d
     except BaseException as error:  # noqa: BLE001 - a forked child must not run the parent's clean-up
         name = f" as {user.pw_name}" if user else ""
         sys.stderr.write(f"rocmdoctor: asking{name}: {type(error).__name__}: {error}\n")
-    os._exit(code)
+    finally:
+        os._exit(code)
+
+
+def _stop(*_: object) -> None:
+    """What was begun is given up, and tidied on the way out. A second wish to stop must not interrupt that."""
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    raise KeyboardInterrupt

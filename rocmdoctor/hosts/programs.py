@@ -48,6 +48,8 @@ def child(argv: list[str], timeout: float, limit: int) -> tuple[int | None, str,
     until = time.monotonic() + timeout if _STOPS[0] == stops else 0.0
     texts = _drain(proc, until, limit)
     ended = _has_ended(proc.pid)
+    if not ended:
+        _kill_session(proc.pid)
     # Grandchildren of a child that ended by itself are stopped too: nothing that we started stays behind. The child
     # is reaped after that, so that its number cannot have become somebody else's.
     _kill(proc.pid)
@@ -66,6 +68,7 @@ def stop_all() -> None:
     """Stops what still runs, for a caller that will not wait for its threads."""
     _STOPS[0] += 1
     for pid in list(_RUNNING):
+        _kill_session(pid)
         _kill(pid)
 
 
@@ -74,6 +77,23 @@ def _kill(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
     except OSError:
         pass
+
+
+def _kill_session(leader: int) -> None:
+    """Those of a session that made groups of their own, as the compilers do that ninja starts."""
+    try:
+        everybody = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return
+    for pid in everybody:
+        try:
+            with open("/proc/%d/stat" % pid, "rb") as file:
+                # Behind the name, which may hold anything: state, parent, group, session.
+                session = int(file.read().rpartition(b")")[2].split()[3])
+            if session == leader and pid != leader:
+                os.kill(pid, signal.SIGKILL)
+        except (OSError, ValueError, IndexError):
+            continue
 
 
 def _has_ended(pid: int) -> bool:

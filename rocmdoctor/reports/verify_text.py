@@ -11,6 +11,7 @@ from rocmdoctor.reports.text import Page, Paint, causes, others, too_slow
 _STATES = {
     "ran": "verified: a HIP program was compiled for {gfx} and gave the right numbers on the GPU",
     "compiled": "verified: hipcc compiles for {gfx} and the code object holds it; no GPU of that kind is here to run it",
+    "cpu": "verified: what is installed computes right on the processor; no GPU was asked",
     "no": "not verified",
 }
 
@@ -48,18 +49,36 @@ def verify_text(
     return "\n".join(page.lines)
 
 
-def next_steps(state: str, diagnosis: Diagnosis, install: str) -> tuple[Remedy, ...]:
+def next_steps(
+    state: str, diagnosis: Diagnosis, install: str, *, cpu: bool = False, trained: bool = False
+) -> tuple[Remedy, ...]:
     """What is to be done, first things first: the cures of what is wrong, else where to go from here.
 
-    `install` is the command that brings what was never installed.
+    `install` is the command that brings what was never installed; `cpu` and `trained` say what was asked for.
     """
-    if diagnosis.readiness.get("rocm") == "absent":
-        return (Remedy("Install ROCm, with access to the GPUs, settings and exports.", (install,)),)
     first = [diagnosis.verdict(name) for name in diagnosis.root_causes]
+    computed = any(v.id.startswith("proof.") for v in first)
+    if not cpu and not computed and diagnosis.readiness.get("rocm") == "absent":
+        return (Remedy("Install ROCm, with access to the GPUs, settings and exports.", (install,)),)
     noted = [v for v in diagnosis.verdicts if v.status == "warn"]
     cures = [v.remedy for v in (*first, *noted) if v.remedy is not None]
     if cures:
         return tuple(dict.fromkeys(cures))
+    if cpu:
+        return _after_cpu(state, trained=trained)
     if state == "no":
         return (Remedy("See what could not be assessed.", ("rocmdoctor check -v",)),)
+    if trained:
+        return ()
     return (Remedy("See what is missing for fine-tuning.", ("rocmdoctor check",)),)
+
+
+def _after_cpu(state: str, *, trained: bool) -> tuple[Remedy, ...]:
+    if state == "no":
+        said = "Name the environment that holds torch, and ask as the user who trains."
+        return (Remedy(said, ("rocmdoctor verify --cpu --env <path>",)),)
+    return (
+        ()
+        if trained
+        else (Remedy("Make a few steps of training, too.", ("rocmdoctor verify --train --cpu",)),)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,3 +126,25 @@ def test_under_sudo_the_child_is_the_caller(monkeypatch: pytest.MonkeyPatch) -> 
     )
     assert said == {"ids": [user.pw_uid] * 3 + [user.pw_gid] * 3, "home": user.pw_dir}
     assert os.geteuid() == 0
+
+
+@pytest.mark.touches_machine
+@pytest.mark.parametrize("also", [(), (signal.SIGINT,), (signal.SIGTERM, signal.SIGTERM)])
+def test_a_child_that_is_given_up_tidies_first(also: tuple[int, ...], tmp_path: Path) -> None:
+    """Ctrl-C reaches it, too, and a second wish to stop interrupts no tidying."""
+    mark, ready, never = tmp_path / "mark", os.pipe(), os.pipe()
+
+    def collect(_tell: Any) -> dict[str, Any]:
+        mark.write_text("", encoding="utf-8")
+        try:
+            os.write(ready[1], b"x")
+            os.read(never[0], 1)
+        finally:
+            for number in also:
+                os.kill(os.getpid(), number)
+            mark.unlink()
+        return {}
+
+    with Apart(collect, LONG, tidying=LONG):
+        os.read(ready[0], 1)
+    assert not mark.exists()

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from pathlib import Path
@@ -410,6 +411,20 @@ def test_a_grandchild_that_holds_the_pipes_holds_nobody_and_is_stopped(ending: s
     assert time.monotonic() - begun < LONG / 2
     assert found.get("exit_code") == (4 if ending != "wait" else None)
     assert "child\n" in found["stdout"]
+    os.set_blocking(reader, True)
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+
+
+@pytest.mark.touches_machine
+def test_a_grandchild_in_a_group_of_its_own_is_stopped_too(tmp_path: Path) -> None:
+    # As the compilers are that ninja starts.
+    fifo = tmp_path / "alive"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    own = f"import os, signal; os.setpgid(0, 0); held = open({str(fifo)!r}, 'w'); print('ready', flush=True); signal.pause()"
+    found = answer(shell(f'{sys.executable} -S -c "{own}" & wait', timeout=3.0))
+    assert (found["why"], found["stdout"]) == ("timeout", "ready\n")
     os.set_blocking(reader, True)
     assert os.read(reader, 1) == b""
     os.close(reader)
