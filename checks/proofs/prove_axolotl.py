@@ -6,6 +6,7 @@ import glob
 import importlib.util
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -72,7 +73,10 @@ def _data(path):
 def _settings(torch, where):
     here = os.getcwd()
     quantised = importlib.util.find_spec("bitsandbytes") is not None
+    # Kernels of its own, which it takes unasked, are for GPUs.
+    kernels = ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel", "lora_embedding_kernel")
     return {
+        **(dict.fromkeys(kernels, False) if where.type == "cpu" else {}),
         "base_model": f"{here}/model",
         "load_in_4bit": quantised,
         "adapter": "qlora" if quantised else "lora",
@@ -114,43 +118,44 @@ def _launch(report, where):
     with open("log", "wb") as log:
         code = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode
     took = time.perf_counter() - start
+    text = _log()
     if code:
-        raise RuntimeError(_complaint(code))
+        raise RuntimeError(_complaint(code, text))
     report.stage("read what it logged")
-    _figures(report, took)
+    _figures(report, took, text)
 
 
-def _complaint(code):
-    """The last error that the run printed; what starts it prints a page of its own after that."""
+def _log():
     with open("log", encoding="utf-8", errors="replace") as file:
-        lines = [line.strip() for line in file if line.strip()]
+        return file.read()
+
+
+def _complaint(code, text):
+    """The last error that the run printed; what starts it prints a page of its own after that."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [x for x in lines if "Error" in x.partition(":")[0] and "CalledProcessError" not in x]
     return f"exit code {code}: {(errors or lines or ['it printed nothing'])[-1]}"[:1500]
 
 
-def _figures(report, took):
+def _figures(report, took, text):
     found = sorted(glob.glob("out/checkpoint-*/trainer_state.json")) or glob.glob("out/trainer_state.json")
     if not found:
         raise RuntimeError("it ended without an error and left no out/checkpoint-*/trainer_state.json")
     with open(found[-1], encoding="utf-8") as file:
         rows = json.load(file)["log_history"]
     losses = [float(row["loss"]) for row in rows if "loss" in row]
-    # Its own log of what was allocated on the GPU, in GiB; on the processor the largest process counts.
-    tell = [float(v) for row in rows for k, v in row.items() if k.startswith("memory/max_a")]
-    peak = (
-        int(max(tell) * (1 << 30)) if tell else resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    # What it logs of the GPU's memory, in GiB; on the processor its largest process counts.
+    told = max(
+        (float(v) for row in rows for k, v in row.items() if k.startswith("memory/max_a")), default=0.0
     )
-    runtime = next((float(row["train_runtime"]) for row in rows if "train_runtime" in row), None)
+    # The trainer prints its own time, which leaves imports out (transformers trainer_utils.py, speed_metrics).
+    runtime = re.search(r"train_runtime\W+([\d.]+)", text)
     report.figure(
         "training",
         steps=max((int(row.get("step", 0)) for row in rows), default=0),
         wanted=STEPS,
         losses=losses,
-        step_seconds=_per_step(runtime, took),
+        step_seconds=(float(runtime.group(1)) if runtime else took) / STEPS,
         whole_seconds=took,
-        peak_bytes=peak,
+        peak_bytes=int(told * (1 << 30)) or resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
     )
-
-
-def _per_step(runtime, took):
-    return (took if runtime is None else runtime) / STEPS

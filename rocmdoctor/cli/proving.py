@@ -12,6 +12,7 @@ from typing import Any
 from rocmdoctor.cli.next_login import PASS_SECONDS, NextLogin
 from rocmdoctor.content import DataTables, bundled, proof_files
 from rocmdoctor.diagnosis.known import Known
+from rocmdoctor.facts.distributions import Dists
 from rocmdoctor.facts.gpus import Gpus
 from rocmdoctor.facts.proofs import ASKED, DEVICE, FOLDER, WORK, Proofs, ProofTable, ProofTask, proof_of
 from rocmdoctor.facts.tools import Tools
@@ -64,7 +65,7 @@ class Proving(NextLogin):
             }
             found = {f"env:{name}": {"ok": True, "text": text} for name, text in wish.items()}
             if os.geteuid() == 0:
-                return found
+                return found if self.cpu or _has_torch(known) else {}
             _lay_out(folder)
             os.environ.update(self._variables(folder))
             python = known.get(Proofs).python
@@ -76,7 +77,7 @@ class Proving(NextLogin):
 
     def _variables(self, folder: str) -> dict[str, str]:
         # What compilers and caches put aside goes with the folder.
-        own = {"TMPDIR": folder, "HF_HOME": f"{folder}/hub"}
+        own = {"TMPDIR": folder, "HF_HOME": f"{folder}/hub", "HF_DATASETS_CACHE": f"{folder}/hub/datasets"}
         return {**_OFFLINE, **own, **(_HIDDEN if self.cpu else {})}
 
     def _proved(
@@ -89,6 +90,12 @@ class Proving(NextLogin):
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
         return self.asked(proof_of(python, folder, task.subject, device, task.seconds))
+
+
+def _has_torch(known: Known) -> bool:
+    """Whether there is something that root leaves unproved; where nobody could tell, there may be."""
+    dists = known.maybe(Dists)
+    return dists is None or dists.get("torch") is not None
 
 
 def _lay_out(folder: str) -> None:

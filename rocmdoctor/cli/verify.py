@@ -99,8 +99,8 @@ def _no_target() -> Remedy:
     from rocmdoctor.model import Remedy
 
     return Remedy(
-        "No AMD GPU with a known target is here, so nothing was compiled; say which one is meant.",
-        ("rocmdoctor verify --arch gfx90a", "rocmdoctor list gpus"),
+        "No AMD GPU with a known target is here, so nothing was compiled; say which one is meant, or prove on the processor.",
+        ("rocmdoctor verify --arch gfx90a", "rocmdoctor list gpus", "rocmdoctor verify --cpu"),
     )
 
 

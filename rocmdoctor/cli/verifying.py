@@ -17,6 +17,7 @@ from rocmdoctor.cli.running import Judge, Outcome
 from rocmdoctor.cli.taking import take
 from rocmdoctor.facts.gpus import Gpus
 from rocmdoctor.facts.hip_probe import COMPILE_SECONDS, FOLDER, PROGRAM, RUN_SECONDS, SOURCE, TARGETS, probes
+from rocmdoctor.facts.proofs import ASKED
 from rocmdoctor.model import Snapshot, Verdict, Wish
 
 GROUP = "verify"
@@ -56,7 +57,9 @@ def verify(
     compilation = _Compilation(tuple(gfx), patience)
     trial = Trials(compilation, proving) if proving is not None else compilation
     taken = take("/", patience, progress, env, trial=trial)
-    outcome = judge.judge(taken, _chosen(judge, checks, gfx, proving))
+    # Without a GPU, and without --cpu, nothing was computed that could be judged.
+    asked = proving if f"env:{ASKED}" in taken.answers else None
+    outcome = judge.judge(taken, _chosen(judge, checks, gfx, asked))
     targets = taken.answers.get(f"env:{TARGETS}")
     state = "cpu" if proving is not None and proving.cpu and _proved(outcome) else _state(outcome)
     return Verified(state, tuple(targets.text.split(",")) if targets and targets.ok else (), outcome, taken)

@@ -33,7 +33,11 @@ def verify_text(
             for line in verdict.evidence if verbose else ():
                 page.add(line, 6)
         elif verdict.status == "skip" and (
-            verbose or verdict.absent or (gfx and verdict.id.startswith("verify."))
+            verbose
+            or verdict.absent
+            or (gfx and verdict.id.startswith("verify."))
+            # A component that was not proved must not look as if it had been.
+            or verdict.id.startswith("proof.")
         ):
             page.add(f"· {verdict.id}: {verdict.why}")
     others(page, diagnosis, 0, quiet=False)

@@ -180,3 +180,86 @@ def test_stand_ins_are_asked_in_order_and_nothing_is_left(tmp_path: Path) -> Non
     assert asked[0].startswith(f"--offload-arch=gfx90a {work}/rocmdoctor-")
     assert int(asked[1]) == PROGRAM.count("hipMemcpy(")
     assert list(work.iterdir()) == []
+
+
+# ---------------------------------------------------------------- what the libraries compute
+
+
+def _proofs(device: str = "cpu", **lines: str) -> dict[str, Any]:
+    """The answers of proofs, and the wishes that they follow from."""
+    asked = dict.fromkeys(("torch", "bitsandbytes", "lora"), MISSING) | lines
+    wish = {"": "/tmp/q", "_DEVICE": device, "_ASKED": ",".join(asked)}
+    run = "run:/opt/venv/bin/python3 -I /tmp/q/prove.py"
+    return {
+        "env:ROCMDOCTOR_ENV": text("/opt/venv"),
+        "read:/proc/self/status": text(
+            "Uid:\t1000\t1000\t1000\t1000\nGid:\t1000\t1000\t1000\t1000\nGroups:\t27 44 110 1000\n"
+        ),
+        **{f"env:ROCMDOCTOR_PROOFS{name}": text(value) for name, value in wish.items()},
+        **{f"{run} {subject} {device} /tmp/q/work": ran(said) for subject, said in asked.items()},
+    }
+
+
+MISSING = 'rocmdoctor-proof {"kind": "missing"}\nrocmdoctor-proof {"seconds": 0.1}\n'
+PRODUCT = (
+    'rocmdoctor-proof {"version": "2.13.0", "device": "cpu"}\nrocmdoctor-proof {"figure": {"name": "product", "dtype": "float16", '
+    '"length": 777, "device": "cpu", "worst": WORST, "nonfinite": 0, "count": 9}}\nrocmdoctor-proof {"seconds": 4}\n'
+)
+TRAINED = (
+    'rocmdoctor-proof {"device": "cpu", "uses": {"optimizer": "AdamW of torch"}, "left": {"peft": "not installed"}}\n'
+    'rocmdoctor-proof {"figure": {"name": "training", "steps": 3, "losses": [4.2, 2.1, 1.0], "guess": 4.16, "step_seconds": 0.5, '
+    '"peak_bytes": 1073741824}}\nrocmdoctor-proof {"seconds": 9}\n'
+)
+
+
+def test_on_the_processor(on, capsys: pytest.CaptureFixture[str]) -> None:
+    on("no-gpu", **_proofs(torch=PRODUCT.replace("WORST", "8e-05")))
+    assert run(["verify", "--cpu", "--no-color"]) == 0
+    assert capsys.readouterr().out == (
+        "✓ proof.torch-products: torch 2.13.0 computes right on cpu: float16, 777 products a sum, cpu: off by 8e-05 of the sum of "
+        "their sizes, 0.001023 is allowed\n"
+        "· proof.flash-attention: nothing was computed; 'rocmdoctor verify' does that\n"
+        "· proof.deepspeed-adam: nothing was computed; 'rocmdoctor verify' does that\n"
+        "· proof.all-reduce: nothing was computed; 'rocmdoctor verify' does that\n"
+        "· proof.bitsandbytes-4bit: bitsandbytes is not installed in /opt/venv\n"
+        "· proof.bitsandbytes-8bit: bitsandbytes is not installed in /opt/venv\n"
+        "\nVerified: what is installed computes right on the processor; no GPU was asked.\n"
+        "Next: Make a few steps of training, too.\n      rocmdoctor verify --train --cpu\n"
+    )
+
+
+def test_wrong_numbers_fail(on, capsys: pytest.CaptureFixture[str]) -> None:
+    on("no-gpu", **_proofs(torch=PRODUCT.replace("WORST", "0.5")))
+    code, envelope = _json(capsys, "--cpu")
+    assert (code, envelope["status"], envelope["data"]["verified"]) == (1, "findings", "no")
+    assert envelope["data"]["root_causes"] == ["proof.torch-products"]
+    assert envelope["data"]["next_steps"][0]["commands"] == ["rocmdoctor check --only 'torch.*' -v"]
+
+
+def test_training_is_in_the_data(on, capsys: pytest.CaptureFixture[str]) -> None:
+    on("no-gpu", **_proofs(torch=PRODUCT.replace("WORST", "8e-05"), lora=TRAINED))
+    code, envelope = _json(capsys, "--cpu", "--train")
+    assert code == 0
+    assert [p["subject"] for p in envelope["data"]["proofs"]] == ["torch", "bitsandbytes"]
+    assert envelope["data"]["proofs"][0]["figures"][0]["worst"] == 8e-05
+    assert envelope["data"]["proofs"][1]["stopped_by"] == "missing"
+    (trained,) = envelope["data"]["training"]
+    assert {k: trained[k] for k in ("losses", "step_seconds", "peak_bytes", "steps", "uses", "left_out")} == {
+        "losses": [4.2, 2.1, 1.0], "step_seconds": 0.5, "peak_bytes": 1 << 30, "steps": 3,
+        "uses": {"optimizer": "AdamW of torch"}, "left_out": {"peft": "not installed"},
+    }  # fmt: skip
+    assert envelope["data"]["next_steps"] == []
+
+
+def test_nothing_installed_is_nothing_proved(on, capsys: pytest.CaptureFixture[str]) -> None:
+    on("no-gpu", **_proofs(torch=MISSING))
+    code, envelope = _json(capsys, "--cpu")
+    assert (code, envelope["data"]["verified"]) == (6, "no")
+    assert envelope["data"]["next_steps"][0]["commands"] == ["rocmdoctor verify --cpu --env <path>"]
+
+
+def test_on_a_gpu_wrong_numbers_outweigh_a_program_that_ran(on, capsys: pytest.CaptureFixture[str]) -> None:
+    on("mi210", **{**_proofs("gpu", torch=PRODUCT.replace("WORST", "0.5")), **_probe(BUILT, said=ran(RIGHT))})
+    code, envelope = _json(capsys)
+    assert (code, envelope["data"]["verified"]) == (1, "ran")
+    assert envelope["data"]["root_causes"] == ["proof.torch-products"]

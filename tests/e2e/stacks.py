@@ -39,6 +39,16 @@ TORCH = "torch==2.13.0+cpu"
 # What torch's way to build extensions imports.
 BUILD = ("setuptools<82", "wheel", "ninja", "numpy", "packaging")
 STACK = ("bitsandbytes==0.50.2", "transformers==5.20.1", "peft==0.21.2", "accelerate==1.15.0")
+# What its files import when it trains; xformers, triton, torchao and the like are for GPUs, and bring a torch for CUDA.
+AXOLOTL_NEEDS = (
+    "datasets==5.0.1", "trl==1.14.1", "addict", "colorama", "einops", "evaluate==0.4.1", "fastcore", "fire", "numba<1",
+    "posthog==6.7.11", "pydantic==2.13.5", "python-dotenv==1.0.1", "scipy", "sentencepiece", "tensorboard", "typer==0.25.1", "wandb",
+    "zstandard==0.22.0",
+)  # fmt: skip
+# It asks for Python 3.12 and has nothing in it that 3.11 does not read; torch for processors is here for 3.11 alone.
+AXOLOTL = (
+    "--no-deps", "--ignore-requires-python", "axolotl==0.21.0", "axolotl-contribs-lgpl==0.0.7", "axolotl-contribs-mit==0.0.6"
+)  # fmt: skip
 DEEPSPEED = ("--no-build-isolation", "deepspeed==0.19.8")
 
 

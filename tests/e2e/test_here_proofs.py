@@ -19,6 +19,8 @@ import pytest
 from tests.conftest import CHECKOUT
 from tests.e2e.processes import good
 from tests.e2e.stacks import (
+    AXOLOTL,
+    AXOLOTL_NEEDS,
     BUILD,
     DEEPSPEED,
     STACK,
@@ -117,6 +119,28 @@ def test_it_trains_through_what_is_installed(asker: Doctor, stack: Path) -> None
     assert lora["uses"]["weights"] == "nf4 of bitsandbytes 0.50.2"
     assert axolotl["stopped_by"] == "missing"
     assert verdicts(envelope)["training-axolotl"]["status"] == "skip"
+
+
+def test_axolotl_trains_as_its_users_start_it(asker: Doctor) -> None:
+    env = environment((TORCH, *BUILD), (*STACK, *AXOLOTL_NEEDS), AXOLOTL)
+    envelope = asker.verify(env, "--train")
+    assert envelope["exit_code"] == 0, verdicts(envelope)
+    trained = envelope["data"]["training"][1]
+    assert (trained["subject"], trained["version"], trained["steps"]) == ("axolotl", "0.21.0", 2)
+    # Two steps from random weights: the loss of a guess among 64 words is log 64, 4.16.
+    assert [round(x) for x in trained["losses"]] == [4, 4]
+    assert trained["step_seconds"] > 0
+    assert trained["peak_bytes"] > 1 << 28
+    assert trained["uses"]["adapter"] == "qlora"
+    assert "-m axolotl.cli.train" in trained["command"]
+    assert list(asker.home.glob(".cache/huggingface/*")) == []
+    with copy_of(env) as broken:
+        shutil.rmtree(site(broken) / "fire")
+        envelope = asker.verify(broken, "--train")
+    said = verdicts(envelope)["training-axolotl"]
+    assert said["status"] == "fail"
+    assert said["why"].endswith(f"the module 'fire' is missing in {broken}")
+    assert said["remedy"]["commands"] == [f"{broken}/bin/python3 -m pip install fire"]
 
 
 def test_stopping_it_leaves_nothing(asker: Doctor, stack: Path) -> None:
