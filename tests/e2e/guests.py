@@ -268,6 +268,8 @@ def read_outside(guest: Guest) -> Iterator[Box]:
     What lies in the file system's own journal comes into effect, as at the guest's next boot.
     """
     assert not guest.running
+    if not Path("/dev/loop-control").exists():
+        pytest.skip("needs loop devices, to look into a guest's disk")
     raw, root = guest.folder / "disk.raw", guest.folder / "disk"
     good(["qemu-img", "convert", "-O", "raw", guest.folder / "disk.qcow2", raw], 300)
     root.mkdir()

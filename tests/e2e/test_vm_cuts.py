@@ -219,7 +219,7 @@ def _refused_before_anything_is_changed(guest: Guest) -> None:
     guest.good(f"rm {_FILLER}")
     (problem,) = said["errors"]
     assert said["exit_code"] == 3, said
-    assert re.search(r"^/ has \d+ MB free, and [\d.]+ .B are wanted", problem["message"]), problem
+    assert re.search(r"^/ has [\d.]+ \w?B free, and [\d.]+ .B are wanted", problem["message"]), problem
     assert guest.good(noted) == before
 
 
