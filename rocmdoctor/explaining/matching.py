@@ -177,8 +177,7 @@ class Explainer:
         for first, last, numbers in self._windows(self._possible(start, end), start, end):
             line += self._text.count(b"\n", at, first)
             at = max(at, first)
-            if not self._is_own(first, last):
-                self._try(first, last, line, numbers)
+            self._try(first, last, line, numbers)
         self._lines_end(start, end)
         line += self._text.count(b"\n", at, end)
         self.lines += line - self._line
@@ -187,21 +186,20 @@ class Explainer:
     def _possible(self, start: int, end: int) -> dict[bytes, list[int]]:
         """The templates of which enough words stand there, by the rarest of their words."""
         block = self._text[max(0, start - _WRAPPED_INTO) : end + _WRAPPED_INTO]
-        hits = set(block.translate(_LETTERS).split()) & self._words.keys()
+        words = block.translate(_LETTERS).split()
+        hits = set(words) & self._words.keys()
         touched = Counter(number for word in hits for number in self._words[word])
-        counts: dict[bytes, int] = {}
+        lines = self._lines.lines
+        likely = [n for n, held in touched.items() if held >= lines[n].needs and self._counts[n] < _MOST]
         found: dict[bytes, list[int]] = {}
-        for number, held in touched.items():
-            line = self._lines.lines[number]
-            if held < line.needs or self._counts[number] >= _MOST:
-                continue
-            here = [word for word in line.words if word in hits]
-            for word in here:
-                if word not in counts:
-                    counts[word] = block.count(word)
+        if not likely:
+            return found
+        counts = Counter(filter(hits.__contains__, words))
+        for number in likely:
+            here = [word for word in lines[number].words if word in hits]
             # A line with enough of its words holds one of all but the most frequent of them.
             here.sort(key=counts.__getitem__)
-            for word in here if line.needs == 1 else here[: len(here) - 1]:
+            for word in here if lines[number].needs == 1 else here[:-1]:
                 found.setdefault(word, []).append(number)
         return found
 
@@ -262,7 +260,7 @@ class Explainer:
     def _try(self, first: int, last: int, line: int, numbers: Iterable[int]) -> None:
         around = self._text[max(0, first - _WRAPPED_INTO) : last + _WRAPPED_INTO]
         likely = [n for n in numbers if self._likely(self._lines.lines[n], around)]
-        if not likely:
+        if not likely or self._is_own(first, last):
             return
         shown = text_of(self._text[first:last])
         plain = compared(shown)

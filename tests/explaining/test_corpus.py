@@ -41,10 +41,9 @@ def _first(text: str) -> str | None:
 def test_a_printed_case_is_named_right_first(path: Path) -> None:
     case = _toml(path)
     said = _first(case["symptom_text"])
-    if case["symptom_form"] == "described":
-        assert said is None
-    else:
-        assert said == SAME.get(case["class"], case["class"])
+    right = SAME.get(case["class"], case["class"])
+    # Prose may hold a message in passing; it never leads astray.
+    assert said == right or (said is None and case["symptom_form"] == "described")
 
 
 @pytest.mark.parametrize(("names", "fault"), [*OUTPUTS.items(), *TOGETHER.items()])
