@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from rocmdoctor.explaining.kinds import Kind, kinds_of
 from rocmdoctor.explaining.values import WITHIN, KnownError, Says
 from rocmdoctor.frozen import frozen
 
+T = TypeVar("T")
 _KEPT = 8
 _NUMBERS = re.compile(r"\d+")
 
@@ -56,31 +58,32 @@ class _One:
         self.hits: list[tuple[Seen, Seen | None]] = []
         self.count = 0
         self.waiting: list[Seen] = []
-        self.near: list[Seen] = []
+        self.near: list[tuple[Seen, int]] = []
         self.unless: list[tuple[Seen, int | None]] = []
 
     def says(self, seen: Seen) -> None:
         if not self.error.near:
             self._hit(seen, None)
             return
-        for near in reversed(self.near):
-            if self._together(seen, near):
+        for near, within in reversed(self.near):
+            if self._together(seen, near, within):
                 self._hit(seen, near)
                 return
         _keep(self.waiting, seen)
 
-    def saw_near(self, near: Seen) -> None:
-        _keep(self.near, near)
+    def saw_near(self, near: Seen, within: int | None) -> None:
+        reach = self.error.within if within is None else within
+        _keep(self.near, (near, reach))
         still = []
         for seen in self.waiting:
-            if self._together(seen, near):
+            if self._together(seen, near, reach):
                 self._hit(seen, near)
             else:
                 still.append(seen)
         self.waiting = still
 
-    def _together(self, seen: Seen, near: Seen) -> bool:
-        if abs(near.line - seen.line) > self.error.within and near.file == seen.file:
+    def _together(self, seen: Seen, near: Seen, within: int) -> bool:
+        if abs(near.line - seen.line) > within and near.file == seen.file:
             return False
         if not self.error.differ:
             return True
@@ -106,7 +109,7 @@ class _One:
         return None
 
 
-def _keep(kept: list[Seen], seen: Seen) -> None:
+def _keep(kept: list[T], seen: T) -> None:
     """The first and the latest: what stands between is of no use."""
     if len(kept) >= 2 * _KEPT:
         del kept[_KEPT]
@@ -135,7 +138,7 @@ class State:
             elif not one.error.kinds or set(one.error.kinds) & kinds_of(around(), self._kinds):
                 one.says(seen)
         elif role == "near":
-            one.saw_near(seen)
+            one.saw_near(seen, says.within)
         else:
             one.unless.append((seen, says.within)) if len(one.unless) < 64 else None
 

@@ -32,7 +32,7 @@ errors:
       - text: "Unable to open {path} read-write: {why}"
         printed_by: ROCm/rocminfo rocminfo.cc      # the repository and file where the text stands
         where: {why: [Permission denied]}          # the words that a hole may hold
-    near: []                            # one of these must stand within `within` lines (200) before or after
+    near: []                            # one of these must stand near it: `within` lines (200), of the error or of the line
     unless: []                          # where one of these stands, it is something else; with `within`, only near it
     differ: [a, b]                      # the holes {a} and {b} of the line and of what is near begin with other numbers
     in: [python]                        # only in text of this kind

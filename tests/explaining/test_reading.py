@@ -130,6 +130,12 @@ def test_near_must_be_within_so_many_lines_before_or_after():
     assert ids("the first thing\n" + "\n" * 9 + "the first thing\nthe other thing", one) == ["one"]
 
 
+def test_a_line_that_is_near_may_say_how_near():
+    one = error("one", "the first thing", near=[{"text": "the other thing", "within": 2}], within=100)
+    assert ids("the first thing\n\nthe other thing", one) == ["one"]
+    assert ids("the first thing\n\n\nthe other thing", one) == []
+
+
 def test_unless_anywhere_or_near():
     assert (
         ids("bad thing\n" + "\n" * 900 + "all is well", error("one", "bad thing", unless=["all is well"]))
