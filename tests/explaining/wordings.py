@@ -384,6 +384,38 @@ WORDINGS: tuple[tuple[str, str], ...] = (
         "bnb-wave32",
         '  File "/x/bitsandbytes/functional.py", line 900, in quantize_blockwise\n    assert blocksize in [4096, 2048, 1024, 512, 256, 128]\nAssertionError',
     ),
+    (
+        "gpg-key",
+        "Sub-process /usr/bin/sqv returned an error code (1), error message is: Signing key on CA8BB4727A47B4D09B4EE8969386B48A1A693C5C is bad: The primary key is not live because: Expired on 2026-01-01T00:00:00Z",
+    ),
+    (
+        "gpg-key",
+        "W: OpenPGP signature verification failed: https://repo.radeon.com/rocm/apt/6.4.3 noble InRelease: Sub-process /usr/bin/sqv returned an error code (1), error message is: Signing key on CA8BB4727A47B4D09B4EE8969386B48A1A693C5C is not bound: No binding signature at time 2025-08-07T19:56:47Z",
+    ),
+    ("unsupported-gfx", "kfd kfd: amdgpu: device 1002:1636 NOT added due to errors"),
+    (
+        "unsupported-gfx",
+        "RuntimeError: Triton Error [HIP]:  Code: 209, Messsage: no kernel image is available for execution on the device",
+    ),
+    (
+        "compiler-failure",
+        "csrc/a.hip:3:1: error: unknown type name 'foo'\n2 errors generated when compiling for gfx942.",
+    ),
+    ("compiler-failure", "LLVM ERROR: Cannot emit physreg copy instruction"),
+    ("deepspeed-nvcc", "AssertionError: Unable to pre-compile async_io"),
+    ("python-version-no-wheel", "ERROR: No matching distribution found for torch==2.9.1+rocm6.4"),
+    (
+        "device-permissions",
+        "WARNING: User is missing the following required groups: render. Please add user to these groups.",
+    ),
+    (
+        "miopen-cache",
+        "MIOpen(HIP): Error [FlushUnsafe] Temp file is unwritable: /root/.config/miopen/gfx90a.ufdb.txt.temp",
+    ),
+    (
+        "rocm-home-unresolved",
+        "/src/kernel.hip:2:10: fatal error: 'hip/hip_fp16.h' file not found\n1 error generated when compiling for gfx90a.",
+    ),
 )
 
 # What programs print when all is well, or as good as: no line of these may be taken for a fault.
@@ -427,4 +459,10 @@ HARMLESS: tuple[str, ...] = (
     "PyTorch version: 2.5.1+cu124\nCUDA used to build PyTorch: 12.4\nROCM used to build PyTorch: N/A\nIs CUDA available: True",
     "bitsandbytes library loaded: libbitsandbytes_rocm64.so\nSUCCESS!",
     "A matching Triton is available",
+    "Audit: https://repo.radeon.com/rocm/apt/6.4.3/dists/noble/InRelease: Sub-process /usr/bin/sqv returned an error code (1), error message is:\n   Signing key on CA8BB4727A47B4D09B4EE8969386B48A1A693C5C is not bound:\n              No binding signature at time 2025-09-18T22:16:53Z",
+    "W: https://repo.radeon.com/rocm/apt/6.4.3/dists/noble/InRelease: Policy will reject signature within a year, see --audit for details",
+    "amdgpu: Runlist is getting oversubscribed. Expect reduced ROCm performance.",
+    "WARNING: AMD GPU device(s) is/are in a low-power state. Check power control/runtime_status",
+    'CMake Warning at CMakeLists.txt:12 (find_package):\n  Could not find a package configuration file provided by "rccl" with any of the following names:',
+    "[1/9] Generating x.hip\n3 warnings generated when compiling for gfx90a.\n[9/9] Linking",
 )
