@@ -84,6 +84,7 @@ def _weighed(seen: Observed, verdicts: Mapping[str, Verdict] | None) -> Candidat
     error, confidence = seen.error, seen.error.confidence
     why: list[str] = []
     checks: list[str] = []
+    decided: set[str] = set()
     known = verdicts or {}
     for decider in error.decided_by:
         verdict = known.get(decider.check)
@@ -93,11 +94,11 @@ def _weighed(seen: Observed, verdicts: Mapping[str, Verdict] | None) -> Candidat
         if effect == "drop":
             return None
         confidence = effect
+        decided.add(verdict.id)
         why.append(_said(verdict))
         checks += [verdict.id] if verdict.status in ("fail", "warn") else []
-    named = {d.check for d in error.decided_by}
     for verdict in known.values():
-        if verdict.status == "fail" and verdict.fault == error.fault and verdict.id not in named:
+        if verdict.status == "fail" and verdict.fault == error.fault and verdict.id not in decided:
             confidence = "high"
             why.append(_said(verdict))
             checks.append(verdict.id)

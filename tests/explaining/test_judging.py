@@ -93,6 +93,13 @@ def test_a_failing_check_of_the_same_fault_makes_it_sure():
     assert other.diagnoses[0].best.confidence == "medium"
 
 
+def test_so_does_a_failing_check_that_is_named_for_another_status_only():
+    one = error("one", "Unable to open {path}", decided_by=[{"check": "a.b", "ok": {"drop": True}}])
+    failing = {"a.b": _verdict("a.b", "fail", "device-permissions")}
+    (said,) = _said("Unable to open /x", one, verdicts=failing).diagnoses
+    assert (said.best.confidence, said.best.why) == ("high", ("a.b fails on the machine: why a.b",))
+
+
 def test_what_is_dropped_silences_nothing():
     cause = error("cause", "the compiler stops", instead_of=["noise"], **DECIDED)
     noise = error("noise", "dpkg gave up here")
