@@ -95,6 +95,7 @@ class Explainer:
 
     def _fresh(self) -> None:
         self._base += len(self._text)
+        self._began = self._base
         self._text = b""
         self._done = 0
         self._line = 1
@@ -239,7 +240,11 @@ class Explainer:
         if self._page[0] <= self._base + first < self._page[1]:
             return True
         whole = first == 0 or self._text[first - 1 : first] in (b"\n", b"\r")
-        return is_own(self._text, first, last) if whole else self._envelope
+        if whole:
+            return is_own(self._text, first, last)
+        begins = self._text.rfind(b"\n", 0, first) + 1
+        # What came before the text that is kept was looked at when it came.
+        return begins_envelope(self._text, begins) if begins or self._base == self._began else self._envelope
 
     def _pages(self, start: int, end: int) -> None:
         begin = self._text.find(PAGE_BEGINS, start, end)
@@ -252,7 +257,7 @@ class Explainer:
     def _lines_end(self, start: int, end: int) -> None:
         """Whether a line that goes on in the next block began as a report in JSON."""
         begins = self._text.rfind(b"\n", start, end) + 1
-        if begins or self._base + start == 0:
+        if begins or self._base + start == self._began:
             self._envelope = begins_envelope(self._text, begins)
 
     # ---- from lines to what they say
