@@ -40,7 +40,7 @@ SAME = {
     "missing-libstdc++-dev": "missing-libstdcxx-dev",
     "WSL": "wsl",
 }
-SEEDS = 3
+SEEDS = 2
 
 
 @dataclass(frozen=True)

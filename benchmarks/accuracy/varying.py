@@ -86,7 +86,7 @@ def wrapped(text: str, rng: random.Random) -> str:
 
 def noisy(text: str, rng: random.Random) -> str:
     """In the middle of a long log of what went well."""
-    before, after = ([rng.choice(_NOISE) for _ in range(rng.randrange(50, 600))] for _ in range(2))
+    before, after = ([rng.choice(_NOISE) for _ in range(rng.randrange(50, 300))] for _ in range(2))
     return "\n".join([*before, text.strip("\n"), *after])
 
 
