@@ -29,11 +29,13 @@ def write(
     mode: Mode = "0644",
     owner: Owner = "root",
     then: list[str] = NO_WORDS,
+    afterwards: str = "",
 ) -> Iterator[Action]:
     """Write a file that holds exactly this text, with this mode and owner.
 
     `~/` is the home of the user and takes `owner: user`. `then` are the words of a program that reads the file: it runs
-    once the file is written, and once more when that is taken back. A file that nobody can read is written again, which
+    once the file is written, and once more when that is taken back. `afterwards` is what the user has yet to do for it to
+    count, such as to log in again; it is said at the end. A file that nobody can read is written again, which
     changes nothing where it was right.
     """
     full = resolved(ground, "path", path, owner)
@@ -51,6 +53,7 @@ def write(
             ),
             root=root,
             seconds=0.1,
+            then=afterwards,
         )
         if then:
             yield Action(
