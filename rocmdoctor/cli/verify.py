@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     default=1.0,
     help="Stretches all time limits by this factor.",
 )
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Save all answers with the figures, too, for 'check --snapshot' elsewhere.",
+)
 @click.option("-v", "--verbose", count=True, help="Evidence, and what was left out.")
 @click.option("--no-color", is_flag=True, help="Plain text; NO_COLOR does the same.")
 @json_option
@@ -46,6 +52,7 @@ def command(
     train: bool,
     content: tuple[Path, ...],
     patience: float,
+    output: Path | None,
     verbose: int,
     no_color: bool,
     as_json: bool,
@@ -79,6 +86,8 @@ def command(
             found = verify(targets, checks, content, patience, progress, looked_at, proving)
     except WrongUseError as error:
         raise click.UsageError(str(error)) from error
+    if output is not None:
+        _save(output, found)
     words = ["rocmdoctor install", stack, *(["--arch", arch] if arch else [])]
     steps = next_steps(found.state, found.outcome.diagnosis, " ".join(words), cpu=cpu, trained=train)
     if not found.gfx and not cpu:
@@ -93,6 +102,15 @@ def command(
     page = verify_text(found.state, found.gfx, found.outcome.diagnosis, steps, paint, width, verbose)
     click.echo(page, color=True)
     return code
+
+
+def _save(output: Path, found: Verified) -> None:
+    from rocmdoctor.hosts.replay import save
+
+    try:
+        save(output, found.snapshot.raw)
+    except OSError as error:
+        raise click.UsageError(f"-o: {output} cannot be written: {error.strerror}") from error
 
 
 def _no_target() -> Remedy:

@@ -263,3 +263,17 @@ def test_on_a_gpu_wrong_numbers_outweigh_a_program_that_ran(on, capsys: pytest.C
     code, envelope = _json(capsys)
     assert (code, envelope["data"]["verified"]) == (1, "ran")
     assert envelope["data"]["root_causes"] == ["proof.torch-products"]
+
+
+def test_what_was_computed_can_be_judged_elsewhere(
+    on, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on("no-gpu", **_proofs(torch=PRODUCT.replace("WORST", "0.5")))
+    assert run(["verify", "--cpu", "-o", str(tmp_path / "box.json")]) == 1
+    capsys.readouterr()
+    assert run(["check", "--snapshot", str(tmp_path / "box.json"), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["data"]["root_causes"] == ["proof.torch-products"]
+    assert run(["verify", "--cpu", "-o", str(tmp_path / "no" / "box.json")]) == 2
+    assert (
+        f"-o: {tmp_path}/no/box.json cannot be written: No such file or directory" in capsys.readouterr().err
+    )
