@@ -20,8 +20,8 @@ STEPS, ROWS = 2, 32
 
 def prove(report, device):
     """On the processor, or on the first GPU. 4-bit weights where bitsandbytes is installed."""
-    torch = need(report, "torch")
     need(report, "axolotl", "axolotl")
+    torch = need(report, "torch")
     for name in ("transformers", "peft", "datasets", "accelerate", "tokenizers"):
         need(report, name)
     report.stage("find the GPU")

@@ -13,8 +13,8 @@ LANES = 128
 
 def prove(report, device):
     """On the processor, or on the first GPU."""
-    torch = need(report, "torch")
     bnb = need(report, "bitsandbytes", "bitsandbytes")
+    torch = need(report, "torch")
     report.stage("find the GPU")
     where = first_device(torch, device)
     report.say(device=about(torch, where), library=_library(bnb))

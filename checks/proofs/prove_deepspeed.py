@@ -16,8 +16,8 @@ def prove(report, device):
     """cpu_adam always; fused_adam on the first GPU."""
     if device == "cpu":
         os.environ["DS_ACCELERATOR"] = "cpu"
-    torch = need(report, "torch")
     need(report, "deepspeed", "deepspeed")
+    torch = need(report, "torch")
     report.stage("find the GPU")
     where = first_device(torch, device)
     report.say(device=about(torch, where))

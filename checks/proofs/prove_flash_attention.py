@@ -12,8 +12,8 @@ SHAPE = (2, 193, 4, 64)
 
 def prove(report, device):
     """On the first GPU. On the processor only where the module takes tensors that lie there."""
-    torch = need(report, "torch")
     need(report, "flash_attn", "flash-attn")
+    torch = need(report, "torch")
     from flash_attn import flash_attn_func
 
     report.stage("find the GPU")

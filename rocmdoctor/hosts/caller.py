@@ -12,6 +12,7 @@ import pwd
 import select
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -52,13 +53,14 @@ class Apart:
         self._seconds = seconds
         self._until = time.monotonic() + seconds
         self._reader, writer = os.pipe()
+        waiting = os.getpid()
         with warnings.catch_warnings():
             # From Python 3.12 on, a fork beside another thread warns; the one that shows progress holds nothing.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._child = os.fork()
         if self._child == 0:
             os.close(self._reader)
-            _child(user, writer, collect)
+            _child(user, writer, waiting, collect)
         os.close(writer)
 
     def __enter__(self) -> Apart:  # noqa: PYI034 - Self is newer than the Python that this may run on
@@ -119,7 +121,9 @@ def _leave(child: int, tidying: float) -> None:
             time.sleep(GRACE / 40)
 
 
-def _child(user: pwd.struct_passwd | None, writer: int, collect: Callable[..., dict[str, Any]]) -> None:
+def _child(
+    user: pwd.struct_passwd | None, writer: int, waiting: int, collect: Callable[..., dict[str, Any]]
+) -> None:
     """Never returns."""
     code = 1
     # No SIG_IGN, which the programs that are asked would inherit.
@@ -131,6 +135,7 @@ def _child(user: pwd.struct_passwd | None, writer: int, collect: Callable[..., d
             os.setgid(user.pw_gid)
             os.setuid(user.pw_uid)
             os.environ.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
+        threading.Thread(target=_watch, args=(waiting,), daemon=True).start()
         with os.fdopen(writer, "wb", 0) as pipe:
 
             def tell(value: Any) -> None:
@@ -147,6 +152,13 @@ def _child(user: pwd.struct_passwd | None, writer: int, collect: Callable[..., d
         sys.stderr.write(f"rocmdoctor: asking{name}: {type(error).__name__}: {error}\n")
     finally:
         os._exit(code)
+
+
+def _watch(waiting: int) -> None:
+    """Gives up when nobody waits any more: whoever did was ended by a signal, or crashed."""
+    while os.getppid() == waiting:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _stop(*_: object) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from rocmdoctor.hosts import caller
 from rocmdoctor.hosts.caller import Apart, apart, calling_user
+from tests.conftest import CHECKOUT
 
 LONG = 60.0
 
@@ -148,3 +151,22 @@ def test_a_child_that_is_given_up_tidies_first(also: tuple[int, ...], tmp_path: 
     with Apart(collect, LONG, tidying=LONG):
         os.read(ready[0], 1)
     assert not mark.exists()
+
+
+@pytest.mark.touches_machine
+def test_a_child_whose_parent_was_killed_tidies(tmp_path: Path) -> None:
+    """A FIFO that it holds open tells when it is gone."""
+    held = tmp_path / "held"
+    os.mkfifo(held)
+    script = (
+        "import os, signal, sys\nfrom rocmdoctor.hosts.caller import Apart\n"
+        "def collect(tell):\n    with open(sys.argv[1], 'w') as file:\n        try:\n            print('ready', file=file, flush=True)\n"
+        "            signal.pause()\n        finally:\n            print('tidied', file=file)\n"
+        "with Apart(collect, 60.0): signal.pause()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, held], env={**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    ) as parent, held.open(encoding="utf-8") as told:
+        assert told.readline() == "ready\n"
+        parent.kill()
+        assert told.read() == "tidied\n"
