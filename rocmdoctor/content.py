@@ -349,15 +349,6 @@ def load_kinds() -> tuple[Kind, ...]:
         raise ContentError(str(path), f"is not what it should be: {error!r}") from error
 
 
-def proof_files(folder: Path) -> dict[str, str]:
-    """The programs of checks/proofs/, by name. They are data here: an environment's own Python runs them. Raises ContentError."""
-    place = folder / "checks" / "proofs"
-    try:
-        return {path.name: path.read_text(encoding="utf-8") for path in sorted(place.glob("*.py"))}
-    except OSError as error:
-        raise ContentError(str(place), f"cannot be read: {error.strerror}") from error
-
-
 class DataTables:
     """Tables of checks/data/, each loaded once."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rocmdoctor.cli.next_login import PASS_SECONDS, NextLogin
-from rocmdoctor.content import DataTables, bundled, proof_files
+from rocmdoctor.content import ContentError, DataTables, bundled
 from rocmdoctor.diagnosis.known import Known
 from rocmdoctor.facts.distributions import Dists
 from rocmdoctor.facts.gpus import Gpus
@@ -90,6 +90,15 @@ class Proving(NextLogin):
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
         return self.asked(proof_of(python, folder, task.subject, device, task.seconds))
+
+
+def proof_files(folder: Path) -> dict[str, str]:
+    """The programs of checks/proofs/, by name. They are data here: an environment's own Python runs them. Raises ContentError."""
+    place = folder / "checks" / "proofs"
+    try:
+        return {path.name: path.read_text(encoding="utf-8") for path in sorted(place.glob("*.py"))}
+    except OSError as error:
+        raise ContentError(str(place), f"cannot be read: {error.strerror}") from error
 
 
 def _has_torch(known: Known) -> bool:

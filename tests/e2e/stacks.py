@@ -86,12 +86,14 @@ def site(env: Path) -> Path:
 
 
 @contextmanager
-def copy_of(env: Path) -> Iterator[Path]:
-    """A copy that may be changed: files are shared until one is replaced."""
+def copy_of(env: Path, *without: str) -> Iterator[Path]:
+    """A copy that may be changed: files are shared until one is replaced. `without` are modules that it does not get."""
     folder = Path(tempfile.mkdtemp(prefix=".copy.", dir=PLACE))
     folder.chmod(0o755)
     try:
         shutil.copytree(env, folder / "env", symlinks=True, copy_function=os.link)
+        for name in without:
+            shutil.rmtree(site(folder / "env") / name)
         yield folder / "env"
     finally:
         shutil.rmtree(folder)

@@ -69,7 +69,8 @@ def test_right_libraries_pass_and_what_is_missing_is_left_out(asker: Doctor, sta
 
 
 def test_a_library_that_spoils_half_of_each_block(asker: Doctor, stack: Path) -> None:
-    with copy_of(stack) as env:
+    # Without what takes minutes to compile.
+    with copy_of(stack, "deepspeed") as env:
         library = site(env) / "bitsandbytes" / "libbitsandbytes_cpu.so"
         library.rename(f"{library}.real")
         good(["cc", "-shared", "-fPIC", "-o", library, _WRONG / "half_of_each_block.c", "-ldl"])
@@ -102,7 +103,7 @@ def test_a_cpu_adam_built_with_another_beta(asker: Doctor, stack: Path) -> None:
 
 
 def test_a_flash_attention_without_its_scale(asker: Doctor, stack: Path) -> None:
-    with copy_of(stack) as env:
+    with copy_of(stack, "deepspeed") as env:
         put(site(env) / "flash_attn" / "__init__.py", (_WRONG / "unscaled.py").read_text(encoding="utf-8"))
         envelope = asker.verify(env)
     said = verdicts(envelope)

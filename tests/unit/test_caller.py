@@ -164,9 +164,12 @@ def test_a_child_whose_parent_was_killed_tidies(tmp_path: Path) -> None:
         "            signal.pause()\n        finally:\n            print('tidied', file=file)\n"
         "with Apart(collect, 60.0): signal.pause()\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, held], env={**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    ) as parent, held.open(encoding="utf-8") as told:
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", script, held], env={**os.environ, "PYTHONPATH": str(CHECKOUT)}
+        ) as parent,
+        held.open(encoding="utf-8") as told,
+    ):
         assert told.readline() == "ready\n"
         parent.kill()
         assert told.read() == "tidied\n"

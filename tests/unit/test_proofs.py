@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocmdoctor.content import DataTables, bundled, proof_files
+from rocmdoctor.cli.proving import proof_files
+from rocmdoctor.content import DataTables, bundled
 from rocmdoctor.facts.base import read, second_questions
 from rocmdoctor.facts.proofs import Proofs, ProofTable
 from rocmdoctor.hosts.replay import from_raw
