@@ -109,19 +109,28 @@ def _attention(where, uses, left):
 
 def _optimizer(report, torch, where, learned, uses, left):
     if _have("deepspeed", left):
-        need(report, "deepspeed")
-        report.stage("build or load the optimizer of DeepSpeed")
-        if where.type == "cpu":
-            from deepspeed.ops.adam import DeepSpeedCPUAdam as Adam
-        else:
-            from deepspeed.ops.adam import FusedAdam as Adam
-        from prove_deepspeed import use_cache
-
-        use_cache("cpu_adam" if where.type == "cpu" else "fused_adam")
-        uses["optimizer"] = f"{Adam.__name__} of DeepSpeed"
-        return Adam(learned, lr=RATE)
+        try:
+            return _deepspeed(report, where, learned, uses)
+        except Exception as error:
+            # It has a proof of its own, which tells that; the rest of the stack can still train.
+            left["deepspeed"] = f"{type(error).__name__}: {error}"[:200]
     uses["optimizer"] = "AdamW of torch"
     return torch.optim.AdamW(learned, lr=RATE)
+
+
+def _deepspeed(report, where, learned, uses):
+    need(report, "deepspeed")
+    report.stage("build or load the optimizer of DeepSpeed")
+    if where.type == "cpu":
+        from deepspeed.ops.adam import DeepSpeedCPUAdam as Adam
+    else:
+        from deepspeed.ops.adam import FusedAdam as Adam
+    from prove_deepspeed import use_cache
+
+    use_cache("cpu_adam" if where.type == "cpu" else "fused_adam")
+    optimizer = Adam(learned, lr=RATE)
+    uses["optimizer"] = f"{Adam.__name__} of DeepSpeed"
+    return optimizer
 
 
 def _train(report, torch, where, model, optimizer, learned):
