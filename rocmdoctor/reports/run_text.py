@@ -33,7 +33,9 @@ def done_text(
     lines += [f"? {name}: {why}" for name, why in unknown]
     lines += [f"→ {what}" for what in then]
     lines += more
-    lines += [f"To take it back: rocmdoctor undo {run}", "Next: rocmdoctor check"]
+    # Where there is something to compute with, the proof that counts is yet to come.
+    following = "rocmdoctor verify --train" if "torch" in plan.choice else "rocmdoctor check"
+    lines += [f"To take it back: rocmdoctor undo {run}", f"Next: {following}"]
     return "\n".join(lines)
 
 
