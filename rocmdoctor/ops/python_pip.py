@@ -53,6 +53,7 @@ def python_pip(
     elif there and full != f"{ground.person.home}/{MANAGED}":
         ground.note(_kept(full, has or "", at_least))
     elif not ground.locked:
+        altered = full in ground.altered
         yield from pip_install(
             ground,
             env=path,
@@ -63,6 +64,9 @@ def python_pip(
             disk_mb=12,
             seconds=4,
         )
+        if not altered:
+            # pip alone is nothing that later steps could spoil.
+            ground.altered.discard(full)
 
 
 def _new_enough(version: str, at_least: str) -> bool:

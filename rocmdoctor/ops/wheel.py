@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -124,6 +125,7 @@ def _asks(ground: Ground, **given: Any) -> Iterator[Query]:
     yield from interpreter_questions("")
     yield from _compilers(made)
     yield _kept(ground)
+    yield _sums(ground, made)
 
 
 def _compilers(made: _Made) -> list[Run]:
@@ -134,6 +136,25 @@ def _compilers(made: _Made) -> list[Run]:
 
 def _kept(ground: Ground) -> Glob:
     return Glob(f"{cache_of(ground)}/wheels/*/about.json", limit=1 << 15)
+
+
+def _sums(ground: Ground, made: _Made) -> Run:
+    """The digests of the kept wheels of this name: `find` takes the pattern, since no shell does."""
+    name = f"{re.sub(r'[-_.]+', '?', made.name)}-*.whl"
+    where = (
+        "find",
+        "-H",
+        f"{cache_of(ground)}/wheels",
+        "-mindepth",
+        "2",
+        "-maxdepth",
+        "2",
+        "-type",
+        "f",
+        "-iname",
+        name,
+    )
+    return Run((*where, "-exec", "sha256sum", "--", "{}", "+"), timeout=10.0, limit=1 << 16)
 
 
 @operation("wheel.build", asks=_asks)
@@ -186,7 +207,7 @@ def wheel_build(  # noqa: PLR0913 - the keys of a step
     if installed == key:
         return
     work = _work(ground, made, given)
-    kept = key in _keys(ground)
+    kept = _is_kept(ground, made, key)
     wanted_first = [*(() if kept else needs), *requires]
     if kept:
         yield from _first(ground, made.env, found, wanted_first, index, wheels)
@@ -313,9 +334,27 @@ def _key(ground: Ground, made: _Made, env: Environment, given: Mapping[str, Any]
     return wheel_key.digest(wheel_key.shape(given, python, hipcc, cxx, libc))
 
 
-def _keys(ground: Ground) -> set[str]:
-    """The wheels that are kept: an entry whose description cannot be read counts as none."""
-    found = set()
+def _is_kept(ground: Ground, made: _Made, key: str) -> bool:
+    """The wheel is kept and whole. One that is damaged is told of and built anew; the build sets it aside."""
+    about = _abouts(ground).get(key)
+    if about is None:
+        return False
+    said = ground.answer(_sums(ground, made))
+    wheel, wanted = str(about.get("wheel")), str(about.get("sha256"))
+    sums = {line[66:]: line[:64] for line in said.stdout.splitlines()}
+    path = f"{cache_of(ground)}/wheels/{key}/{wheel}"
+    # Nobody looked, or could: then the installation itself compares.
+    whole = not said.ok or said.exit_code != 0 or sums.get(path) == wanted
+    ground.claim(f"kept wheel {key}", "whole" if whole else "damaged")
+    if not whole:
+        how = f"its sha256 is {sums[path]}, it was kept with {wanted}" if path in sums else "it is not there"
+        ground.note(f"{path} is damaged ({how}): the entry is set aside, and {made.name} is built anew")
+    return whole
+
+
+def _abouts(ground: Ground) -> dict[str, dict[str, Any]]:
+    """What is said of the wheels that are kept, by key: an entry whose description cannot be read counts as none."""
+    found = {}
     for path, text in ground.answer(_kept(ground)).files.items():
         try:
             about = json.loads(text)
@@ -323,5 +362,5 @@ def _keys(ground: Ground) -> set[str]:
             continue
         folder = path.rpartition("/")[0].rpartition("/")[2]
         if isinstance(about, dict) and about.get("key") == folder:
-            found.add(folder)
+            found[folder] = about
     return found

@@ -317,6 +317,11 @@ def test_limits_of_the_group_count(tmp_path: Path) -> None:
     assert jobs._left(tmp_path) == 3584
     (tmp_path / "memory.max").write_text("max\n")
     assert jobs._left(tmp_path) is None
+    # The first version of the interface has other names for the same.
+    for name, text in {"limit_in_bytes": "4294967296", "usage_in_bytes": "1073741824"}.items():
+        (tmp_path / f"memory.{name}").write_text(text)
+    (tmp_path / "memory.stat").write_text("inactive_file 0\ntotal_inactive_file 536870912\n")
+    assert jobs._left(tmp_path) == 3584
 
 
 # ---------------------------------------------------------------- what a wheel holds

@@ -40,6 +40,7 @@ PRINTED = {
     "curl: (60) SSL certificate problem: certificate is not yet valid": "not valid yet by this machine's clock",
     "curl: (60) SSL certificate problem: self-signed certificate": "the server's certificate is not trusted",
     "c++: fatal error: Killed signal terminated program cc1plus": "the memory did not suffice",
+    "cc: fatal error: Killed signal terminated program cc1": "the memory did not suffice",
     "clang++: error: unable to execute command: Killed": "a compiler was killed, as the kernel does when memory runs out",
     "ops.hip:4:10: fatal error: 'hipblas/hipblas.h' file not found": "refuses ops.hip, line 4: 'hipblas/hipblas.h' file",
     "csrc/a.cpp:12: error: expected ';'": "refuses csrc/a.cpp, line 12: expected ';'",

@@ -26,7 +26,7 @@ from rocmdoctor.actions import Action, ApplyPatch, Undo
 from rocmdoctor.applying import wheels
 from rocmdoctor.applying.run_plan import Outcome
 from tests.applying.conftest import Bench
-from tests.applying.here import MEANS, done_here, planned_here
+from tests.applying.here import ALL, MEANS, done_here, ground_here, planned_here
 from tests.needs import needs
 
 pytestmark = [pytest.mark.touches_machine, pytest.mark.timeout(180), needs("cc", "git")]
@@ -110,7 +110,7 @@ class House:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with pip and nothing else; a copy of it is one as well."""
     folder = tmp_path_factory.mktemp("template") / "env"
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=100)
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=300)
     return folder
 
 
@@ -253,19 +253,56 @@ def _damage(house: House) -> str:
     return entry.key
 
 
-def test_a_damaged_entry_is_set_aside_and_built_anew(house: House) -> None:
+def _without_it(house: House) -> None:
+    subprocess.run([house.env / "bin/python", "-m", "pip", "-q", "uninstall", "--yes", "tiny"], check=True)
+
+
+def test_a_damaged_entry_is_told_of_set_aside_and_built_anew_in_the_same_run(house: House) -> None:
     source = archive(house.mirror)
     assert house.build(*source)[1].state == "done"
     key = _damage(house)
-    subprocess.run([house.env / "bin/python", "-m", "pip", "-q", "uninstall", "--yes", "tiny"], check=True)
-    _, outcome = house.build(*source)
+    _without_it(house)
+    given = {"name": "tiny", "version": "1.0", "env": "~/env", "gfx": ["gfx90a"]}
+    ground = ground_here(house.home, "wheel.build", url=source[0], sha256=source[1], **given)
+    list(ALL["wheel.build"].function(ground, url=source[0], sha256=source[1], **given))
+    (note,) = ground.notes
+    assert re.sub(
+        r"[0-9a-f]{64}", "<sha256>", note.replace(str(house.folder), "<tmp>").replace(key, "<key>")
+    ) == (
+        "<tmp>/home/.cache/rocmdoctor/wheels/<key>/tiny-1.0-py3-none-any.whl is damaged (its sha256 is <sha256>, it was kept"
+        " with <sha256>): the entry is set aside, and tiny is built anew"
+    )
+    bench, outcome = house.build(*source)
+    assert (outcome.state, outcome.message) == ("done", "")
+    assert wheels.find(house.cache, key) is not None
+    assert (wheels.folder_of(house.cache) / f"{key}.damaged-1").is_dir()
+    subprocess.run([house.env / "bin/python", "-c", "import tiny"], check=True)
+    assert any("is damaged: its sha256 is" in log.read_text() for log in bench.folder.rglob("*.log"))
+
+
+def test_an_entry_that_lost_its_wheel(house: House) -> None:
+    source = archive(house.mirror)
+    assert house.build(*source)[1].state == "done"
+    (entry,) = house.entries()
+    (wheels.folder_of(house.cache) / entry.key / entry.wheel).unlink()
+    _without_it(house)
+    assert house.build(*source)[1].state == "done"
+    assert wheels.find(house.cache, entry.key) is not None
+
+
+def test_an_entry_that_is_damaged_between_plan_and_run(house: House) -> None:
+    source = archive(house.mirror)
+    assert house.build(*source)[1].state == "done"
+    _without_it(house)
+    planned = house.plan(*source)
+    _damage(house)
+    _, outcome = done_here(house.folder / "state", planned)
     assert _said(outcome, house) == (
         "<tmp>/home/.cache/rocmdoctor/wheels/<key>/tiny-1.0-py3-none-any.whl is damaged: its sha256 is"
         " <sha256>, it was kept with <sha256>. It was set aside as <tmp>/home/.cache/rocmdoctor/wheels/<key>.damaged-1;"
         " install again builds it anew"
     )
     assert house.build(*source)[1].state == "done"
-    assert wheels.find(house.cache, key) is not None
 
 
 def test_two_builds_of_one_wheel_at_once(house: House) -> None:

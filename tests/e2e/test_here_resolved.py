@@ -56,10 +56,10 @@ def test_pip_resolves_the_list_and_nothing_else(
 def _environment(folder: Path, python: str, there: dict[str, str]) -> list[str | Path]:
     """pip of an environment with these distributions, all of them stand-ins."""
     interpreter = _interpreter(python)
-    good([interpreter, "-m", "venv", folder / "env"], 120)
+    good([interpreter, "-m", "venv", folder / "env"], 600)
     words: list[str | Path] = [folder / "env" / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
     wheels = [_stand_in(folder, name, version) for name, version in there.items()]
-    good([*words, "install", "-q", "--no-index", "--no-deps", *wheels], 120)
+    good([*words, "install", "-q", "--no-index", "--no-deps", *wheels], 600)
     # Older ones take an extra for a project of its own, whose every version they then try.
     newer = RECIPES["python"].steps[-1].with_["package"]
     _asked([*words, "install", "-q", newer])

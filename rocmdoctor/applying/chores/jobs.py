@@ -23,18 +23,30 @@ def available_mb(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = _CGROUP) 
 
 
 def _groups(cgroup: Path) -> list[Path]:
-    named = re.search(r"^0::(/[^\n]*)", _text(Path("/proc/self/cgroup")), re.MULTILINE)
-    path = cgroup / named.group(1).lstrip("/") if named else cgroup
-    return [p for p in (path, *path.parents) if p.is_relative_to(cgroup)]
+    """The groups that we are in, of either version of the kernel's interface: cgroups(7), /proc/pid/cgroup."""
+    said = _text(Path("/proc/self/cgroup"))
+    found = []
+    for top, line in (
+        (cgroup, r"^0::(/[^\n]*)"),
+        (cgroup / "memory", r"^\d+:(?:[^:\n]*,)?memory(?:,[^:\n]*)?:(/[^\n]*)"),
+    ):
+        named = re.search(line, said, re.MULTILINE)
+        path = top / named.group(1).lstrip("/") if named else top
+        found += [p for p in (path, *path.parents) if p.is_relative_to(top)]
+    return found
 
 
 def _left(folder: Path) -> int | None:
-    limit, used = _text(folder / "memory.max").strip(), _text(folder / "memory.current").strip()
-    # What the kernel keeps of files is given back when memory is wanted.
-    cached = re.search(r"^inactive_file (\d+)", _text(folder / "memory.stat"), re.MULTILINE)
-    if not limit.isdigit() or not used.isdigit():
-        return None
-    return (int(limit) - int(used) + (int(cached.group(1)) if cached else 0)) >> 20
+    for limit_name, used_name, kept in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        limit, used = _text(folder / limit_name).strip(), _text(folder / used_name).strip()
+        if limit.isdigit() and used.isdigit():
+            # What the kernel keeps of files is given back when memory is wanted.
+            cached = re.search(rf"^{kept} (\d+)", _text(folder / "memory.stat"), re.MULTILINE)
+            return (int(limit) - int(used) + (int(cached.group(1)) if cached else 0)) >> 20
+    return None
 
 
 def _text(path: Path) -> str:
