@@ -20,9 +20,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from rocmdoctor.content import bundled, load_lines
+from rocmdoctor.content import bundled
 from rocmdoctor.explaining import Explainer, Lines, judged
 from rocmdoctor.explaining.templates import Hole, parts
+from rocmdoctor.log_content import load_lines
 
 MB = 1 << 20
 _ERE = {

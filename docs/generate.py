@@ -8,9 +8,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from rocmdoctor.content import DataTables, bundled, load_checks, load_kinds, load_known_errors, load_patches
+from rocmdoctor.content import DataTables, bundled, load_checks, load_patches
 from rocmdoctor.explaining.loading import Names
 from rocmdoctor.facts.faults import FaultTable
+from rocmdoctor.log_content import load_kinds, load_known_errors
 from rocmdoctor.model import Verdict
 from rocmdoctor.ops import all_operations
 from rocmdoctor.recipe.schema import recipe_schema, stack_schema

@@ -24,9 +24,6 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from rocmdoctor.explaining import KnownError, Lines, Sign
-    from rocmdoctor.explaining.kinds import Kind
-    from rocmdoctor.explaining.loading import Names
     from rocmdoctor.patching import Patch, PatchProblem, Project
     from rocmdoctor.recipe import Problem, Recipe, Recipes, Stack
 
@@ -122,7 +119,7 @@ def parse_recipes(
     wrong: list[Problem] = []
     for path in files:
         try:
-            text = _recipe_text(path)
+            text = recipe_text(path)
             is_stack = path.parent.name == "stacks"
             read.append(load_stack(text, str(path)) if is_stack else load_recipe(text, str(path), check_ids))
         except BadRecipeError as error:
@@ -130,7 +127,8 @@ def parse_recipes(
     return read, wrong
 
 
-def _recipe_text(path: Path) -> str:
+def recipe_text(path: Path) -> str:
+    """The text of a file of YAML. Raises BadRecipeError."""
     from rocmdoctor.recipe import BadRecipeError, Place, Problem  # noqa: PLC0415
 
     def refused(message: str, line: int = 1) -> BadRecipeError:
@@ -261,94 +259,6 @@ def _place(path: Path, error: Exception) -> str:
     return f"{path}:{line}" if line else str(path)
 
 
-def known_error_files(folder: Path) -> list[Path]:
-    """The files of known errors of a folder, sorted."""
-    return sorted((folder / "checks" / "known-errors").glob("*.yaml"))
-
-
-def load_known_errors(folders: Iterable[Path], names: Names | None = None) -> tuple[KnownError, ...]:
-    """All of the folders' checks/known-errors/*.yaml. A file that was read before is taken as it was kept then.
-
-    `names` are those that files may refer to; without them, names are not looked up. Raises ContentError with all that is
-    wrong in all files, at the place of the first.
-    """
-    from rocmdoctor.explaining import error_of  # noqa: PLC0415 - checks need none
-
-    plain: list[Mapping[str, Any]] = []
-    wrong: list[Problem] = []
-    for path in (path for folder in folders for path in known_error_files(folder)):
-        held, problems = _known_errors(path, names)
-        plain += held
-        wrong += problems
-    if wrong:
-        first, *more = sorted(wrong, key=lambda problem: (problem.place.file, problem.place.line))
-        where = str(first.place)
-        raise ContentError(where, "\n".join([str(first).removeprefix(f"{where}: "), *map(str, more)]))
-    if names is not None:
-        from rocmdoctor.explaining.loading import check_together  # noqa: PLC0415
-
-        for said in check_together(plain):
-            raise ContentError("checks/known-errors", said)
-    return tuple(error_of(item) for item in plain)
-
-
-def _known_errors(path: Path, names: Names | None) -> tuple[list[Mapping[str, Any]], list[Problem]]:
-    """The errors of a file as plain data, or what is wrong with them."""
-    try:
-        stamp = path.stat()
-    except OSError as error:
-        raise ContentError(str(path), f"cannot be read: {error.strerror}") from error
-    kept = path.parent / "__pycache__" / f"{path.stem}.{stamp.st_mtime_ns:x}.{stamp.st_size:x}.json"
-    held = _kept(kept) if names is None else None
-    if held is None:
-        # Reading YAML takes fifty times as long, and importing what reads it as well.
-        from rocmdoctor.explaining.loading import BadKnownErrorError, Names, read_errors  # noqa: PLC0415
-
-        try:
-            held = {"errors": read_errors(_recipe_text(path), str(path), names or Names())}
-        except BadKnownErrorError as error:
-            return [], list(error.problems)
-        _keep(path, kept, held)
-    return list(held["errors"]), []
-
-
-def load_lines(folders: Iterable[Path]) -> Lines:
-    """Known errors, signs of failures and kinds of text, ready for readers. Raises ContentError."""
-    from rocmdoctor.explaining import Lines  # noqa: PLC0415
-
-    return Lines(load_known_errors(folders), load_signs(), load_kinds())
-
-
-def load_signs() -> tuple[Sign, ...]:
-    """The lines that tell of a failure, and not which. Raises ContentError."""
-    from rocmdoctor.explaining import Says, Sign, says_of  # noqa: PLC0415
-
-    path = bundled() / "checks" / "data" / "failure-signs.toml"
-    try:
-        return tuple(
-            Sign(says_of(item), tuple(Says(text) for text in item.get("unless", ())))
-            for item in _toml(path)["sign"]
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ContentError(str(path), f"is not what it should be: {error!r}") from error
-
-
-def where_to_ask() -> tuple[str, ...]:
-    """Where people answer questions about what is not known here. Raises ContentError."""
-    return tuple(_toml(bundled() / "checks" / "data" / "failure-signs.toml")["ask"]["where"])
-
-
-def load_kinds() -> tuple[Kind, ...]:
-    """The kinds of text that known errors may ask for. Raises ContentError."""
-    from rocmdoctor.explaining.kinds import kind_of  # noqa: PLC0415
-
-    path = bundled() / "checks" / "data" / "log-kinds.toml"
-    try:
-        return tuple(kind_of(item) for item in _toml(path)["kind"])
-    except (KeyError, TypeError, re.error) as error:
-        raise ContentError(str(path), f"is not what it should be: {error!r}") from error
-
-
 class DataTables:
     """Tables of checks/data/, each loaded once."""
 
@@ -361,25 +271,26 @@ class DataTables:
         if kind not in self._loaded:
             path = self._folder / kind.file
             try:
-                self._loaded[kind] = kind.load(_toml(path))
+                self._loaded[kind] = kind.load(toml_of(path))
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise ContentError(str(path), f"is not what {kind.__name__} reads: {error!r}") from error
         return self._loaded[kind]
 
 
 @cache
-def _toml(path: Path) -> Mapping[str, Any]:
+def toml_of(path: Path) -> Mapping[str, Any]:
+    """A table, as it was kept where it was read before. Raises ContentError."""
     try:
         stamp = path.stat()
         kept = path.parent / "__pycache__" / f"{path.stem}.{stamp.st_mtime_ns:x}.{stamp.st_size:x}.json"
-        return _kept(kept) or _parsed(path, kept)
+        return kept_table(kept) or _parsed(path, kept)
     except OSError as error:
         raise ContentError(str(path), f"cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ContentError(str(path), f"is not TOML: {error}") from error
 
 
-def _kept(kept: Path) -> Mapping[str, Any] | None:
+def kept_table(kept: Path) -> Mapping[str, Any] | None:
     """The table as it was parsed before: reading JSON takes a twentieth of the time."""
     try:
         with kept.open("rb") as file:
@@ -391,11 +302,12 @@ def _kept(kept: Path) -> Mapping[str, Any] | None:
 
 def _parsed(path: Path, kept: Path) -> Mapping[str, Any]:
     data = tomllib.loads(path.read_text(encoding="utf-8"))
-    _keep(path, kept, data)
+    keep_table(path, kept, data)
     return data
 
 
-def _keep(path: Path, kept: Path, data: Mapping[str, Any]) -> None:
+def keep_table(path: Path, kept: Path, data: Mapping[str, Any]) -> None:
+    """Keeps what was parsed from `path` in `kept`, where that is possible."""
     # Kept where Python keeps its own byte code, under the same switch, and as little missed where that is not possible.
     if not sys.dont_write_bytecode:
         with suppress(OSError, TypeError):

@@ -19,9 +19,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from varying import KINDS
 
-from rocmdoctor.content import DataTables, bundled, load_lines
+from rocmdoctor.content import DataTables, bundled
 from rocmdoctor.explaining import judged, read_text
 from rocmdoctor.facts.faults import FaultTable
+from rocmdoctor.log_content import load_lines
 from tests.conftest import CHECKOUT, CORPUS
 from tests.judging import judge
 from tests.machines.families import FAMILIES, family

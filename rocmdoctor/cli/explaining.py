@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from rocmdoctor.cli.errors import PlacedError
-from rocmdoctor.content import ContentError, bundled, load_lines, where_to_ask
+from rocmdoctor.content import ContentError, bundled
 from rocmdoctor.explaining import Explained, Explainer, judged
+from rocmdoctor.log_content import load_lines, where_to_ask
 
 if TYPE_CHECKING:
     from rocmdoctor.cli.running import Outcome

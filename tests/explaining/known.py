@@ -6,10 +6,11 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from rocmdoctor.content import DataTables, bundled, load_checks, load_kinds, load_known_errors, load_signs
+from rocmdoctor.content import DataTables, bundled, load_checks
 from rocmdoctor.explaining import Findings, KnownError, Lines, judged, read_text
 from rocmdoctor.explaining.loading import Names
 from rocmdoctor.facts.faults import FaultTable
+from rocmdoctor.log_content import load_kinds, load_known_errors, load_signs
 
 
 @cache
