@@ -416,6 +416,15 @@ WORDINGS: tuple[tuple[str, str], ...] = (
         "rocm-home-unresolved",
         "/src/kernel.hip:2:10: fatal error: 'hip/hip_fp16.h' file not found\n1 error generated when compiling for gfx90a.",
     ),
+    (
+        "rocm-home-unresolved",
+        "clang-11: error: cannot find ROCm installation.  Provide its path via --rocm-path, or pass -nogpulib.",
+    ),
+    ("unsupported-gfx", "loc(\"/x/y.py\":10:0): error: unsupported target: 'gfx1036'"),
+    (
+        "dkms-stale-tree",
+        " trying to overwrite '/usr/share/dkms/x.sh', which is also in package rock-dkms 1:4.5.2",
+    ),
 )
 
 # What programs print when all is well, or as good as: no line of these may be taken for a fault.
