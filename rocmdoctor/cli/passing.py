@@ -84,7 +84,7 @@ class Reading:
             raise self._wrong
         if self._explainer is None:
             self._explainer = reader(self._content)
-        return told(self._explainer, take=take, content=self._content)
+        return told(self._explainer, take=take, content=self._content, sure=True)
 
 
 def _explain(
