@@ -25,6 +25,8 @@ _CLASSES = {
     "missing-libstdc++-dev": "missing-libstdcxx-dev",
     "WSL": "wsl",
 }
+# Whoever computes wrong numbers prints no word of it: proofs find it.
+_SILENT = {"wrong-numbers"}
 # Nothing in these texts shows a fault: it shows only when the two are laid side by side.
 _PAIR = ("hipconfig-full-5.4.3.txt", "apt-show-rocm-libs-5.3.3-mixed.txt")
 
@@ -53,7 +55,7 @@ def test_every_fault_has_known_errors_or_a_check():
     home = bundled()
     named = {error.fault for error in known_errors()}
     named |= {item.fault for item in load_checks((home,)).ordered() if item.fault}
-    assert set(DataTables(home)(FaultTable).layers) - named == set()
+    assert set(DataTables(home)(FaultTable).layers) - named == _SILENT
 
 
 # ---- the samples, told by another machine
