@@ -200,6 +200,12 @@ class Cure:
 
     def _carry_out(self, drawn: Drawn, consent: Consent) -> int:
         """Asks, starts the runner, and judges anew."""
+        removes = any(action.removes for action in drawn.plan.actions)
+        if self.as_json and self.runs and (not consent.yes or (removes and not consent.allow_remove)):
+            # One envelope tells of all rounds, and nobody is there to be asked.
+            why = f"the cure has uncovered more; to agree to it beforehand: {self._command()} --yes --allow-remove"
+            self.errors.append({"code": "declined", "message": why, "where": ""})
+            return DECLINED
         errand = Errand("fix", self._command(), self.wanted, told=True, does="Go on", data=self._data())
         try:
             before = way_to_root(drawn.plan, errand)
@@ -282,7 +288,7 @@ class Cure:
         return code
 
     def _envelope(self, code: int) -> None:
-        status = "error" if code in (3, _STEP) else "findings" if self.causes else "ok"
+        status = "error" if code in (3, _STEP, DECLINED) else "findings" if self.causes else "ok"
         click.echo(envelope("fix", status, code, self._data(), self.errors))
 
 
