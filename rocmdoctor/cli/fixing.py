@@ -109,7 +109,8 @@ class Cure:
         """This machine; without consent nothing is done."""
         for _ in range(_ROUNDS):
             picked = self._picked(self._judged(None))
-            if self.runs and not picked.curable:
+            # What a cure has uncovered counts, also where it is for a person to cure.
+            if self.runs and not picked.causes:
                 break
             drawn = self._planned_here(picked)
             self._show(picked, drawn)
