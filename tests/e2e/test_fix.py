@@ -29,7 +29,7 @@ class Lab:
         self.machine.good(
             f"rm -rf /var/tmp/gate; (apt-get -y -q install {package} > /dev/null 2>&1 &) ; "
             f"for n in $(seq 300); do [ -e {gate} ] && break; sleep 0.1; done; "
-            "pkill -9 dpkg; pkill -9 apt-get; : > /var/tmp/gate/open; "
+            "until ! pgrep -x 'dpkg|apt-get' > /dev/null; do pkill -9 -x 'dpkg|apt-get'; sleep 0.1; done; : > /var/tmp/gate/open; "
             "for n in $(seq 300); do fuser -s /var/lib/dpkg/lock-frontend 2> /dev/null || break; sleep 0.1; done"
         )
         assert "half-configured" in self.machine.good(f"dpkg-query -W -f '${{Status}}' {package}")
@@ -83,6 +83,7 @@ def test_a_dpkg_that_was_killed_is_finished_after_one_yes(lab: Lab) -> None:
     assert lab.machine.check(user="ann")["data"]["root_causes"] == []
 
 
+@pytest.mark.slow
 def test_without_a_terminal_and_with_yes_it_tells_all_as_json(lab: Lab) -> None:
     lab.interrupted("fault-two")
     said = lab.machine.doctor("fix", "--yes")
@@ -92,6 +93,7 @@ def test_without_a_terminal_and_with_yes_it_tells_all_as_json(lab: Lab) -> None:
     assert lab.machine.doctor("history")["data"]["runs"][-1]["state"] == "done"
 
 
+@pytest.mark.slow
 def test_whoever_is_in_no_group_is_put_into_it_and_has_to_log_in_again(lab: Lab) -> None:
     # A look-alike of the node: a file of that mode, owner and group, on what does not seem to be a container. There is no
     # GPU, so it is a warning, and named.
