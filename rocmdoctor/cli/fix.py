@@ -20,8 +20,8 @@ def complete_check(_ctx: click.Context, _param: click.Parameter, incomplete: str
 
 @click.command(
     name="fix",
-    epilog="Exit codes: 0 nothing to fix, or all cured; 1 something still fails, with -n: something is to fix; 2 usage; "
-    "3 this machine does not fit; 4 a step failed; 5 declined; 102 done so far and a reboot is needed; 130 Ctrl-C.",
+    epilog="Exit codes: 0 nothing to fix, or all cured; 1 something still fails, with -n: something is to fix; 2 usage; 6 could "
+    "not assess; 3 this machine does not fit; 4 a step failed; 5 declined; 102 done so far and a reboot is needed; 130 Ctrl-C.",
 )
 @click.argument("named", nargs=-1, metavar="[CHECK-ID...]", shell_complete=complete_check)
 @planning_options

@@ -94,6 +94,7 @@ class Cure:
     plans: list[Plan] = field(default_factory=list)
     runs: list[RunSeen] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)
+    blind: bool = False
 
     # ------------------------------------------------------------ only looking
 
@@ -125,7 +126,7 @@ class Cure:
 
     def _looked_at(self, picked: Picked, snapshot: Snapshot | None = None) -> int:
         """The end where nothing was done."""
-        code = 1 if self.causes else exit_code((), picked.fine)
+        code = 1 if self.causes else exit_code((), picked.fine) or (6 if self.blind else 0)
         if self.as_json:
             self._envelope(code)
         elif not self.causes:
@@ -145,6 +146,7 @@ class Cure:
     def _picked(self, diagnosis: Diagnosis) -> Picked:
         """What is to be cured now; what a recipe was tried for is not tried again."""
         content = self.kitchen.book.content
+        self.blind = diagnosis.exit_code == 6
         if self.logs:
             # A log is read once; what a cure uncovers is for the program that wrote it to show.
             found = Picked(()) if self.runs else from_log(told_by(self.logs, diagnosis), diagnosis, content)

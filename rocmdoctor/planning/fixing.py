@@ -51,12 +51,13 @@ class Cause:
 class Picked:
     """What is to be cured, lowest layer first; `fine` are checks that were named and complain of nothing.
 
-    `offers` are warnings that a recipe cures once they are named.
+    `offers` are warnings that a recipe cures once they are named, `unsure` checks that could not tell.
     """
 
     causes: tuple[Cause, ...]
     fine: tuple[Verdict, ...] = ()
     offers: tuple[Verdict, ...] = ()
+    unsure: tuple[str, ...] = ()
 
     @property
     def curable(self) -> tuple[Cause, ...]:
@@ -90,6 +91,7 @@ def pick(diagnosis: Diagnosis, named: Collection[str], content: Recipes) -> Pick
         tuple(_cause(said[i], content, follows[i]) for i in ids),
         tuple(fine),
         tuple(v for v in warned if _cause(v, content, ()).recipe),
+        tuple(v.id for v in said.values() if v.status in ("unknown", "broken")),
     )
 
 

@@ -81,6 +81,12 @@ def nothing_text(picked: Picked) -> str:
     """There is no fault."""
     lines = [f"{v.id} needs no cure: it is {v.status}, {v.why}" for v in picked.fine]
     lines = lines or ["Nothing to fix: no check fails."]
+    if picked.unsure:
+        more = f" and {len(picked.unsure) - 4} more" if len(picked.unsure) > 4 else ""
+        lines.append(
+            f"{len(picked.unsure)} could not tell: {', '.join(picked.unsure[:4])}{more}. 'rocmdoctor check -vv' shows which "
+            "questions were not answered; --patience gives a slow machine more time."
+        )
     if picked.offers:
         lines.append(f"Warnings that a recipe cures: rocmdoctor fix {' '.join(v.id for v in picked.offers)}")
     return "\n".join(lines)

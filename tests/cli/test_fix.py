@@ -55,6 +55,16 @@ def test_a_machine_in_order_has_nothing_to_fix(saved: Any, capsys: Any) -> None:
     assert capsys.readouterr().out == "Nothing to fix: no check fails.\n"
 
 
+def test_a_machine_that_does_not_answer_is_not_called_sound(tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "silent.json"
+    path.write_text('{"schema": 1, "answers": {}}', encoding="utf-8")
+    assert run(["fix", "--snapshot", str(path)]) == 6
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "Nothing to fix: no check fails."
+    assert " could not tell: " in second
+    assert "--patience gives a slow machine more time." in second
+
+
 def test_warnings_are_offered(saved: Any, capsys: Any) -> None:
     assert run(["fix", "--snapshot", saved("mi300x-cpx", "translated")]) == 0
     said = "Nothing to fix: no check fails.\nWarnings that a recipe cures: rocmdoctor fix host.iommu\n"

@@ -86,7 +86,7 @@ def test_a_dpkg_that_was_killed_is_finished_after_one_yes(lab: Lab) -> None:
 @pytest.mark.slow
 def test_without_a_terminal_and_with_yes_it_tells_all_as_json(lab: Lab) -> None:
     lab.interrupted("fault-two")
-    said = lab.machine.doctor("fix", "--yes")
+    said = lab.machine.doctor("fix", "--yes", "--patience", "8")
     assert lab.causes(said) == {"packages.dpkg-consistent": "cured"}, said
     assert (said["command"], said["status"], said["exit_code"]) == ("fix", "findings", 0)
     assert lab.whole("fault-two")
@@ -103,7 +103,7 @@ def test_whoever_is_in_no_group_is_put_into_it_and_has_to_log_in_again(lab: Lab)
     )
     before = lab.machine.check("--only", "driver.kfd-access", user="ann")["data"]["verdicts"][0]
     assert before["status"] == "warn", before
-    talk = Talk(lab.machine, "fix", "driver.kfd-access", "--arch", "gfx90a").agrees()
+    talk = Talk(lab.machine, "fix", "driver.kfd-access", "--arch", "gfx90a", "--patience", "8").agrees()
     code = talk.ends()
     assert (code, "cured from the next login on" in talk.said) == (0, True), talk.said
     assert "render" in lab.machine.good("id -nG ann").split()
