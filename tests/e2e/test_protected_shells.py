@@ -10,7 +10,7 @@ import pytest
 
 from tests import standins
 from tests.e2e.boxes import Box
-from tests.e2e.installer import INSTALLER, Machine, machine, with_users
+from tests.e2e.installer import INSTALLER, Machine, machine
 from tests.e2e.processes import good
 
 pytestmark = pytest.mark.slow
@@ -33,10 +33,11 @@ _SSH = "ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLe
 
 def _prepare(wheels: Path, key: Path) -> object:
     def prepare(fresh: Box) -> None:
-        with_users(fresh)
+        fresh.good("useradd -m -s /bin/bash ann && apt-get -q update", seconds=900)
+        fresh.good("./run --version", user="ann", seconds=900)
         fresh.good(
             "DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends openssh-server cron",
-            seconds=300,
+            seconds=900,
         )
         fresh.write("/etc/ssh/sshd_config.d/here.conf", "ListenAddress 127.0.0.1\nPort 22\n")
         fresh.write("/home/ann/.ssh/authorized_keys", key.with_suffix(".pub").read_text(encoding="utf-8"))
@@ -49,7 +50,7 @@ def _prepare(wheels: Path, key: Path) -> object:
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(path.read_bytes())
         conf = "[global]\nno-index = true\nfind-links = /srv/wheels\n"
-        fresh.good(f"python3 -m venv {_ENV}", user="ann", seconds=600)
+        fresh.good(f"python3 -m venv {_ENV}", user="ann", seconds=900)
         fresh.write(f"{_ENV}/pip.conf", conf)
         fresh.good(f"chown ann: {_ENV}/pip.conf")
 
@@ -67,12 +68,12 @@ def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     with machine(INSTALLER, folder / "box", _prepare(folder / "wheels", key)) as booted:  # type: ignore[arg-type]
         install = f"./run install torch --arch gfx90a --pin torch==2.9.1 --env {_ENV} --no-root --yes"
         booted.good(install, user="ann", seconds=900)
-        booted.good("./run env --arch gfx90a --write", user="ann", seconds=300)
+        booted.good("./run env --arch gfx90a --write", user="ann", seconds=600)
         yield booted
 
 
 def test_in_a_login_shell(protected: Machine) -> None:
-    assert protected.good("su - ann -c /srv/look", seconds=300).splitlines() == _SEEN
+    assert protected.good("su - ann -c /srv/look", seconds=600).splitlines() == _SEEN
 
 
 def test_in_a_shell_without_anything(protected: Machine) -> None:
@@ -84,7 +85,7 @@ def test_in_a_shell_without_anything(protected: Machine) -> None:
 
 
 def test_in_a_command_by_ssh(protected: Machine) -> None:
-    assert protected.good(f"{_SSH} /srv/look", seconds=300).splitlines() == _SEEN
+    assert protected.good(f"{_SSH} /srv/look", seconds=600).splitlines() == _SEEN
 
 
 def test_from_cron(protected: Machine) -> None:
@@ -103,5 +104,5 @@ def test_from_cron(protected: Machine) -> None:
 
 def test_what_another_user_of_the_environment_gets(protected: Machine) -> None:
     """pip.conf lies in the environment: it holds whoever may write there, root too."""
-    said = protected.good(f"{_ENV}/bin/python -m pip install --dry-run triton 2>&1 || true", seconds=300)
+    said = protected.good(f"{_ENV}/bin/python -m pip install --dry-run triton 2>&1 || true", seconds=600)
     assert "The user requested (constraint) triton==0+kept.out.by.rocmdoctor" in said
