@@ -23,6 +23,8 @@ from tests.e2e.here import PATH, check, doctor
 from tests.e2e.processes import bounded, good
 
 _BEFORE = "torch==2.9.1"
+# What is tested is not how fast a busy machine answers.
+_SLOW = ("--patience", "20")
 
 
 def _venv(folder: Path) -> None:
@@ -51,14 +53,13 @@ class Place:
 
     def install(self, *words: str) -> None:
         """Our own installation; nothing here has a GPU."""
-        done = doctor(
-            self.home, "install", *words, "--arch", "gfx90a", "--env", self.env, "--yes", seconds=900
-        )
+        words = (*words, "--arch", "gfx90a", "--env", str(self.env), "--yes", *_SLOW)
+        done = doctor(self.home, "install", *words, seconds=900)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
 
     def planned(self, *words: str) -> dict[str, Any]:
         """What our own installation would do."""
-        words = (*words, "--arch", "gfx90a", "--env", str(self.env), "--json")
+        words = (*words, "--arch", "gfx90a", "--env", str(self.env), "--json", *_SLOW)
         done = doctor(self.home, "plan", *words, seconds=300)
         data: dict[str, Any] = json.loads(done.stdout)["data"]
         return data
@@ -85,7 +86,9 @@ class Place:
 
     def verdict(self, name: str) -> dict[str, Any]:
         """What a check says of the environment."""
-        verdicts = check(self.home, "--env", self.env, "--arch", "gfx90a", seconds=300)["data"]["verdicts"]
+        verdicts = check(self.home, "--env", self.env, "--arch", "gfx90a", *_SLOW, seconds=300)["data"][
+            "verdicts"
+        ]
         found: dict[str, Any] = next(v for v in verdicts if v["id"] == name)
         return found
 

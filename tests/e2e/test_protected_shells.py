@@ -66,7 +66,9 @@ def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     key = folder / "key"
     good(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
     with machine(INSTALLER, folder / "box", _prepare(folder / "wheels", key)) as booted:  # type: ignore[arg-type]
-        install = f"./run install torch --arch gfx90a --pin torch==2.9.1 --env {_ENV} --no-root --yes"
+        install = (
+            f"./run install torch --arch gfx90a --pin torch==2.9.1 --env {_ENV} --no-root --yes --patience 20"
+        )
         booted.good(install, user="ann", seconds=900)
         booted.good("./run env --arch gfx90a --write", user="ann", seconds=600)
         yield booted
