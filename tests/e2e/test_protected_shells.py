@@ -18,8 +18,8 @@ _ENV = "/home/ann/ft"
 # What is looked at: pip as it is called from scripts, and what activation brings.
 _LOOK = f"""\
 #!/bin/sh
-{_ENV}/bin/python -m pip install --dry-run axolotl 2>&1 | grep -F '(constraint) torch'
-{_ENV}/bin/python -m pip install --dry-run xformers 2>&1 | grep -F '(constraint) xformers'
+{_ENV}/bin/python -m pip install --dry-run axolotl 2>&1 | grep -F '(constraint) torch' | sed 's/^ *//'
+{_ENV}/bin/python -m pip install --dry-run xformers 2>&1 | grep -F '(constraint) xformers' | sed 's/^ *//'
 . {_ENV}/bin/activate
 echo "$HIP_PLATFORM $UV_CONSTRAINT $UV_OVERRIDE"
 """
