@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rocmdoctor import protection
+from rocmdoctor.actions import Exec
 from rocmdoctor.applying.chores.protect import distributions, protect, standing
 from rocmdoctor.applying.chores.running import ChoreError
 from rocmdoctor.facts.protection import ProtectionTable
+from tests.applying.conftest import Bench
+from tests.applying.plans import action
 from tests.ops.test_operations import TABLES
 
 _TABLE: ProtectionTable = TABLES(ProtectionTable)
@@ -101,3 +104,54 @@ def test_nothing_to_protect_is_said(tmp_path: Path) -> None:
         ChoreError, match=r"env holds no distributions that could be protected; install into it first"
     ):
         _written(tmp_path / "env")
+
+
+# ---------------------------------------------------------------- our own installations
+
+_WOULD = {
+    "install": [
+        {
+            "metadata": {"name": "torch", "version": "2.13.0"},
+            "requested": False,
+            "download_info": {"url": ""},
+        },
+        {
+            "metadata": {"name": "trl", "version": "1.8.0", "requires_dist": ["torch==2.13.0"]},
+            "requested": True,
+            "download_info": {"url": ""},
+        },
+    ],
+    "environment": {},
+}
+
+
+@pytest.mark.touches_machine
+@pytest.mark.parametrize(
+    ("keeps", "named", "said", "stops"),
+    [
+        (("torch",), ("trl",), json.dumps(_WOULD), True),
+        (("torch",), ("torch", "trl"), json.dumps(_WOULD), False),
+        (("deepspeed",), ("trl",), json.dumps(_WOULD), False),
+        # What pip cannot tell, the step itself says in pip's words.
+        (("torch",), ("trl",), "ERROR: no such option: --dry-run", False),
+    ],
+)
+def test_a_step_stops_where_pip_would_change_what_must_stay(
+    bench: Callable[..., Bench],
+    tmp_path: Path,
+    keeps: tuple[str, ...],
+    named: tuple[str, ...],
+    said: str,
+    stops: bool,
+) -> None:
+    (tmp_path / "said").write_text(f"WARNING: before it\n{said}\n")
+    done = tmp_path / "done"
+    look = ("cat", str(tmp_path / "said"))
+    wanted = bench(action(do=Exec(("touch", str(done)), simulate=look, keeps=keeps, named=named)))
+    outcome = wanted.run()
+    assert done.exists() is not stops
+    if stops:
+        assert outcome.message.splitlines()[0] == (
+            "pip would change what was installed for the GPUs: torch 2.13.0: trl 1.8.0 asks for torch==2.13.0. Nothing was done;"
+            " plan again with versions that go together"
+        )
