@@ -83,7 +83,6 @@ def test_a_dpkg_that_was_killed_is_finished_after_one_yes(lab: Lab) -> None:
     assert lab.machine.check(user="ann")["data"]["root_causes"] == []
 
 
-@pytest.mark.slow
 def test_without_a_terminal_and_with_yes_it_tells_all_as_json(lab: Lab) -> None:
     lab.interrupted("fault-two")
     said = lab.machine.doctor("fix", "--yes", "--patience", "8")
@@ -93,7 +92,6 @@ def test_without_a_terminal_and_with_yes_it_tells_all_as_json(lab: Lab) -> None:
     assert lab.machine.doctor("history")["data"]["runs"][-1]["state"] == "done"
 
 
-@pytest.mark.slow
 def test_whoever_is_in_no_group_is_put_into_it_and_has_to_log_in_again(lab: Lab) -> None:
     # A look-alike of the node: a file of that mode, owner and group, on what does not seem to be a container. There is no
     # GPU, so it is a warning, and named.
