@@ -30,7 +30,7 @@ _LETTERS = bytes(c if chr(c).isascii() and chr(c).isalpha() else 32 for c in ran
 class Line:
     """A template with whom it speaks for: the number of the error, and as what (`says`, `near`, `unless`)."""
 
-    __slots__ = ("needs", "roles", "says", "template", "words")
+    __slots__ = ("_all", "_texts", "needs", "roles", "says", "template", "words")
 
     def __init__(self, says: Says) -> None:
         made = parts(says.text, says.where)
@@ -40,6 +40,13 @@ class Line:
         # Two of three, since a terminal may have wrapped the line within the third.
         self.needs = 1 if any_of_keys(made) else min(2, len(self.words))
         self.roles: list[tuple[int, str, Says]] = []
+        self._texts = keys(made)
+        self._all = not any_of_keys(made)
+
+    def holds(self, text: str) -> bool:
+        """Whether a text has the words that every match has: much cheaper than to compare."""
+        found = (word in text for word in self._texts)
+        return all(found) if self._all else any(found)
 
 
 class Lines:
@@ -272,16 +279,16 @@ class Explainer:
         short = compared(bare(shown))
         joined: list[tuple[str, int, int]] | None = None
         for number in likely:
-            template = self._lines.lines[number].template
-            holes = template.match(short)
-            if holes is None and plain != short:
+            template, holds = self._lines.lines[number].template, self._lines.lines[number].holds
+            holes = template.match(short) if holds(short) else None
+            if holes is None and plain != short and holds(plain):
                 holes = template.match(plain)
             where, text = line, shown
             if holes is None:
                 if joined is None:
                     joined = self._joined(first, last, short)
                 for whole, seam, up in joined:
-                    holes = template.match(whole, seam)
+                    holes = template.match(whole, seam) if holds(whole) else None
                     if holes is not None:
                         where, text = line - up, whole
                         break
