@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -13,6 +14,10 @@ import pytest
 # Speed is measured in benchmarks/; a busy machine is no failure.
 hypothesis.settings.register_profile("rocmdoctor", deadline=None)
 hypothesis.settings.load_profile("rocmdoctor")
+
+# A shell starts what it puts into the background with Ctrl-C ignored, and what tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parent

@@ -85,7 +85,7 @@ def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
         "      only where the check training.cuda-home is not ok\n  0.15.0 is not patched: "
     )
     data = said(["patch", "list"], 0, capsys)["data"]
-    assert {item["project"] for item in data["patches"]} == {"axolotl", "deepspeed"}
+    assert {item["project"] for item in data["patches"]} == {"axolotl", "deepspeed", "flash-attn"}
     assert [(r["version"], r["instead"]) for r in data["refused"]] == [
         ("0.15.0", "0.15.1"),
         ("0.17.5", "0.17.6"),
@@ -398,7 +398,7 @@ def test_what_cannot_be_judged(sdist: Path, tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "empty").mkdir()
     cases = [
         (["deepsped", str(sdist)], "there is no patch for 'deepsped', did you mean 'deepspeed'?"),
-        (["numpy", str(sdist)], "there is no patch for 'numpy'; there are patches for axolotl, deepspeed"),
+        (["numpy", str(sdist)], "there is no patch for 'numpy'; there are patches for axolotl, deepspeed, flash-attn"),
         (["deepspeed", "none"], "none: is not there"),
         (["deepspeed", str(sdist / "version.txt")], f"{sdist}/version.txt: is not a folder"),
         (["axolotl", str(sdist)], f"{sdist}: is no tree of axolotl: its PKG-INFO says that it is deepspeed 0.14.0; name the project that it is"),

@@ -210,7 +210,7 @@ SHAPE: dict[str, tuple[str, ...]] = {
     ),
     "a wrong key that is like none": (
         HEAD + STEPS + "colour: red\n",
-        "8:1: colour: unknown key; keys here are schema, id, title, about, fits, after, brings, serves, instead, releases, vars, steps, verify",
+        "8:1: colour: unknown key; keys here are schema, id, title, about, fits, after, brings, serves, anywhere, by_hand, instead, releases, vars, steps, verify",
     ),
     "a wrong key in a step": (
         HEAD + STEPS + "    aftr: []\n",
@@ -230,7 +230,7 @@ SHAPE: dict[str, tuple[str, ...]] = {
     ),
     "a key that is no word": (
         HEAD + STEPS + '"a key: with\\n much": 1\n',
-        "8:1: 'a key: with\\n much': unknown key; keys here are schema, id, title, about, fits, after, brings, serves, instead, releases, vars, steps, verify",
+        "8:1: 'a key: with\\n much': unknown key; keys here are schema, id, title, about, fits, after, brings, serves, anywhere, by_hand, instead, releases, vars, steps, verify",
     ),
     "another schema": (
         GOOD.replace("schema: 1", "schema: 2"),

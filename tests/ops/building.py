@@ -82,6 +82,8 @@ def did(answers: dict[str, Any], argv: tuple[str, ...]) -> bool:
     elif "venv" in argv[1:3]:
         version = re.search(r"3\.\d+", " ".join(argv))
         _env(answers, argv[-1], {"python": f"{version.group() if version else '3.12'}.1"})
+    elif argv[1:4] == ("-I", "-m", "ensurepip"):
+        _installed(answers, argv[0].removesuffix("/bin/python"), {"pip": "23.0.1"})
     elif argv[1:4] == ("-I", "-m", "pip") and "uninstall" in argv:
         _uninstalled(answers, argv[0].removesuffix("/bin/python"), argv[argv.index("--yes") + 1 :])
     elif argv[1:4] == ("-I", "-m", "pip") and "config" in argv:
