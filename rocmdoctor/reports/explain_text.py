@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ def explain_text(
     for note in notes:
         page.lines.append("")
         page.add(note)
-    _next(page, explained)
+    _next(page, explained, names)
     return "\n".join(page.lines)
 
 
@@ -105,11 +106,16 @@ def _nothing(page: Page, explained: Explained, lines: int, where: Sequence[str],
     page.add("Attach box.json and the lines around the first one, at " + ", or at ".join(where) + ".", 2)
 
 
-def _next(page: Page, explained: Explained) -> None:
+def _next(page: Page, explained: Explained, names: Sequence[str]) -> None:
     first = explained.diagnoses[0] if explained.diagnoses else None
-    if first is not None and first.best.remedy.recipe:
-        page.lines.append("")
-        page.lines.append(page.paint("Next: ", "bold ") + page.paint("rocmdoctor fix"))
+    if first is None or not first.best.remedy.recipe:
+        return
+    page.lines.append("")
+    # What came through a pipe is gone.
+    logs = [f"--log {shlex.quote(name)}" if name != "-" else "--log FILE" for name in names]
+    page.lines.append(page.paint("Next: ", "bold ") + page.paint(" ".join(("rocmdoctor fix", *logs))))
+    if "-" in names:
+        page.add("FILE is the text that was read, saved.", 6)
 
 
 # ---------------------------------------------------------------- as data

@@ -172,3 +172,15 @@ def test_a_file_of_ones_own_that_is_wrong_is_named(tmp_path, log, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == f"rocmdoctor: {folder}/own.yaml:1:1: 'errors' is missing"
     assert lines[1] == f"{folder}/own.yaml:2:1: erorrs: unknown key, did you mean 'errors'?"
+
+
+def test_the_next_command_reads_the_same_log(log, capsys, monkeypatch):
+    path = log(DENIED, "two words.log")
+    run(["explain", "--elsewhere", path])
+    assert capsys.readouterr().out.splitlines()[-1] == f"Next: rocmdoctor fix --log '{path}'"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(DENIED.encode())))
+    run(["explain", "--elsewhere", "-"])
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "Next: rocmdoctor fix --log FILE",
+        "      FILE is the text that was read, saved.",
+    ]
