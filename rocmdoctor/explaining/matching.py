@@ -66,6 +66,14 @@ class Lines:
             self._add(known, number, "sign", (sign.says,))
             self._add(known, number, "no-sign", sign.unless)
         self.by_word: dict[bytes, list[int]] = {}
+        # Lines that matter only beside another: they are looked for where that other was seen.
+        self.beside = {
+            n for n, line in enumerate(self.lines) if all(role == "near" for _, role, _ in line.roles)
+        }
+        self.beside_of: dict[int, set[int]] = {}
+        for at in self.beside:
+            for number, _, _ in self.lines[at].roles:
+                self.beside_of.setdefault(number, set()).add(at)
         for at, line in enumerate(self.lines):
             for word in line.words:
                 self.by_word.setdefault(word, []).append(at)
@@ -179,26 +187,40 @@ class Explainer:
     # ---- from blocks to lines
 
     def _scan(self, start: int, end: int) -> None:
-        at, line = start, self._line
         self._returns = b"\r" in self._text
         self._pages(start, end)
-        for first, last, numbers in self._windows(self._possible(start, end), start, end):
-            line += self._text.count(b"\n", at, first)
-            at = max(at, first)
-            self._try(first, last, line, numbers)
+        line = self._search(start, end, self._line, None)
+        waiting = self._state.waiting(self._line)
+        if waiting:
+            wanted = set().union(*(self._lines.beside_of.get(number, set()) for number in waiting))
+            back = max(0, start - _BEHIND)
+            self._search(back, end, self._line - self._text.count(b"\n", back, start), wanted)
         self._lines_end(start, end)
-        line += self._text.count(b"\n", at, end)
         self.lines += line - self._line
         self._line = line
 
-    def _possible(self, start: int, end: int) -> dict[bytes, list[int]]:
+    def _search(self, start: int, end: int, line: int, wanted: set[int] | None) -> int:
+        """Tries the templates that are `wanted`, or all that do not only stand beside others. The number of the line at `end`."""
+        at = start
+        for first, last, numbers in self._windows(self._possible(start, end, wanted), start, end):
+            line += self._text.count(b"\n", at, first)
+            at = max(at, first)
+            self._try(first, last, line, numbers)
+        return line + self._text.count(b"\n", at, end)
+
+    def _possible(self, start: int, end: int, wanted: set[int] | None) -> dict[bytes, list[int]]:
         """The templates of which enough words stand there, by the rarest of their words."""
         block = self._text[max(0, start - _WRAPPED_INTO) : end + _WRAPPED_INTO]
         words = block.translate(_LETTERS).split()
         hits = set(words) & self._words.keys()
         touched = Counter(number for word in hits for number in self._words[word])
-        lines = self._lines.lines
-        likely = [n for n, held in touched.items() if held >= lines[n].needs and self._counts[n] < _MOST]
+        lines, beside = self._lines.lines, self._lines.beside
+        likely = [
+            n
+            for n, held in touched.items()
+            if held >= lines[n].needs
+            and (n in wanted if wanted is not None else n not in beside and self._counts[n] < _MOST)
+        ]
         found: dict[bytes, list[int]] = {}
         if not likely:
             return found
