@@ -30,7 +30,7 @@ _LETTERS = bytes(c if chr(c).isascii() and chr(c).isalpha() else 32 for c in ran
 class Line:
     """A template with whom it speaks for: the number of the error, and as what (`says`, `near`, `unless`)."""
 
-    __slots__ = ("_all", "_texts", "needs", "roles", "says", "template", "words")
+    __slots__ = ("_texts", "every", "needs", "roles", "says", "template", "words")
 
     def __init__(self, says: Says) -> None:
         made = parts(says.text, says.where)
@@ -41,12 +41,12 @@ class Line:
         self.needs = 1 if any_of_keys(made) else min(2, len(self.words))
         self.roles: list[tuple[int, str, Says]] = []
         self._texts = keys(made)
-        self._all = not any_of_keys(made)
+        self.every = not any_of_keys(made)
 
     def holds(self, text: str) -> bool:
         """Whether a text has the words that every match has: much cheaper than to compare."""
         found = (word in text for word in self._texts)
-        return all(found) if self._all else any(found)
+        return all(found) if self.every else any(found)
 
 
 class Lines:
@@ -190,9 +190,9 @@ class Explainer:
         self._returns = b"\r" in self._text
         self._pages(start, end)
         line = self._search(start, end, self._line, None)
-        waiting = self._state.waiting(self._line)
+        waiting = self._state.waiting(self._line, self._file)
         if waiting:
-            wanted = set().union(*(self._lines.beside_of.get(number, set()) for number in waiting))
+            wanted = {n for number in waiting for n in self._lines.beside_of.get(number, ())}
             back = max(0, start - _BEHIND)
             self._search(back, end, self._line - self._text.count(b"\n", back, start), wanted)
         self._lines_end(start, end)
@@ -293,7 +293,11 @@ class Explainer:
 
     def _try(self, first: int, last: int, line: int, numbers: Iterable[int]) -> None:
         around = self._text[max(0, first - _WRAPPED_INTO) : last + _WRAPPED_INTO]
-        likely = [n for n in numbers if self._likely(self._lines.lines[n], around)]
+        # A word that a terminal cut in two stands at the seam of two lines.
+        data = self._text
+        seams = data[max(0, last - 16) : last] + data[last + 1 : last + 17] + b"\n"
+        seams += data[max(0, first - 17) : max(0, first - 1)] + data[first : first + 16]
+        likely = [n for n in numbers if self._likely(self._lines.lines[n], around, seams)]
         if not likely or self._is_own(first, last):
             return
         shown = text_of(self._text[first:last])
@@ -326,14 +330,10 @@ class Explainer:
                     self._long[number] = (where, self._base + first)
 
     @staticmethod
-    def _likely(line: Line, around: bytes) -> bool:
-        held = 0
-        for word in line.words:
-            if word in around:
-                held += 1
-                if held == line.needs:
-                    return True
-        return False
+    def _likely(line: Line, around: bytes, seams: bytes) -> bool:
+        if not line.every:
+            return any(word in around for word in line.words)
+        return all(word in around or word in seams for word in line.words)
 
     def _joined(self, first: int, last: int, short: str) -> list[tuple[str, int, int]]:
         """The line with the one before or after it, where one may have been wrapped into both; with the place of the seam."""

@@ -58,12 +58,10 @@ class _One:
         self.hits: list[tuple[Seen, Seen | None]] = []
         self.count = 0
         self.waiting: list[Seen] = []
-        self.files: set[str] = set()
         self.near: list[tuple[Seen, int]] = []
         self.unless: list[tuple[Seen, int | None]] = []
 
     def says(self, seen: Seen) -> None:
-        self.files.add(seen.file)
         if not self.error.near:
             self._hit(seen, None)
             return
@@ -98,10 +96,10 @@ class _One:
         if len(self.hits) < _KEPT:
             self.hits.append((seen, near))
 
-    def reaches(self, line: int) -> bool:
+    def reaches(self, line: int, file: str) -> bool:
         """Whether a line from here on may still be near one that waits. Of another file it always is."""
         reach = max([self.error.within, *(says.within or 0 for says in self.error.near)])
-        return any(seen.line + reach >= line for seen in self.waiting) or len(self.files) > 1
+        return any(seen.file != file or seen.line + reach >= line for seen in self.waiting)
 
     def full(self) -> bool:
         """Whether more of the same tells nothing but how often."""
@@ -160,9 +158,9 @@ class State:
             self._failures[1:] = [seen] if self._failures else []
             self._failures = self._failures or [seen]
 
-    def waiting(self, line: int) -> list[int]:
+    def waiting(self, line: int, file: str) -> list[int]:
         """The errors of which a line was seen that wants another near it, not further above this line than that may be."""
-        return [n for n, one in enumerate(self._errors) if one.waiting and one.reaches(line)]
+        return [n for n, one in enumerate(self._errors) if one.waiting and one.reaches(line, file)]
 
     def findings(self) -> Findings:
         """What was found until now."""
