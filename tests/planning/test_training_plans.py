@@ -265,8 +265,8 @@ REFUSALS: list[tuple[Box, str, dict[str, Any], str, str]] = [
         {"from_source": ("flash-attention",)},
         (
             "--from-source flash-attention and this machine do not go together: flash-attention 2.8.3.post2, "
-            "2.8.3 (source): it is for gfx90a, gfx942, gfx950, and the target here is gfx1100; 2.6.3, "
-            "2.0.4 (checkout): it is for gfx90a, gfx942, and the target here is gfx1100"
+            "2.8.3 (source): it is for gfx90a, gfx942, gfx950, and the target here is gfx1100; 2.6.3, 2.0.4 "
+            "(checkout): it is for gfx90a, gfx942, and the target here is gfx1100"
         ),
         (
             "Without --from-source flash-attention: flash-attention 2.8.3.post2 from triton. 'rocmdoctor "
