@@ -93,17 +93,23 @@ def came(action: Action, context: Context) -> Mapping[str, Any]:
     return found.as_json() if found else {}
 
 
-def unharmed(order: Order, do: Exec, context: Context) -> None:
-    """Asks pip what it would install. Raises StepError when that would replace what must stay, StoppedError.
-
-    A pip that cannot tell, and one that finds no way, are left to the step itself, which says it in pip's words.
-    """
+def _simulated(order: Order, context: Context) -> Ended:
+    """Raises StepError when it cannot be started, StoppedError."""
     try:
         said = run(order, context.log, context.on_line, context.stop)
     except ProgramError as error:
         raise StepError(f"{error}; nothing was done") from error
     if said.why == "stopped":
         raise StoppedError
+    return said
+
+
+def unharmed(order: Order, do: Exec, context: Context) -> None:
+    """Asks pip what it would install. Raises StepError when that would replace what must stay, StoppedError.
+
+    A pip that cannot tell, and one that finds no way, are left to the step itself, which says it in pip's words.
+    """
+    said = _simulated(order, context)
     if said.code != 0:
         return
     try:
@@ -120,12 +126,7 @@ def unharmed(order: Order, do: Exec, context: Context) -> None:
 
 def agreed(order: Order, removes: tuple[str, ...], context: Context) -> None:
     """Asks the simulation what would go. Raises StepError when that is more than was agreed to, StoppedError."""
-    try:
-        said = run(order, context.log, context.on_line, context.stop)
-    except ProgramError as error:
-        raise StepError(f"{error}; nothing was done") from error
-    if said.why == "stopped":
-        raise StoppedError
+    said = _simulated(order, context)
     if said.code != 0:
         raise failed(order, said, context, "the simulation of it", " Nothing was done.")
     if others := not_agreed(said.kept, removes):
