@@ -15,9 +15,10 @@ import pytest
 hypothesis.settings.register_profile("rocmdoctor", deadline=None)
 hypothesis.settings.load_profile("rocmdoctor")
 
-# A shell starts what it puts into the background with Ctrl-C ignored, and what tests start would inherit that.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell starts what it puts into the background with both ignored, and what tests start would inherit that.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parent

@@ -68,15 +68,22 @@ def test_a_shell_sees_no_difference() -> None:
 
 @pytest.mark.parametrize("name", ["TERM", "HUP", "INT", "QUIT", "USR1", "USR2"])
 def test_a_signal_that_is_sent_to_us_reaches_the_program(name: str) -> None:
-    trap = f"trap 'echo got it; exit 7' {name}; echo ready; while :; do read -t 1 x; done"
+    trap = f"trap 'echo got it; exit 7' {name}; echo ready; while read -t 1 x || [ $? -gt 128 ]; do :; done"
     with subprocess.Popen(
-        [*RUN, "--", "bash", "-c", trap], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [*RUN, "--", "bash", "-c", trap],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     ) as child:
         assert child.stdout is not None
-        assert child.stdout.readline() == b"ready\n"
-        child.send_signal(signal.Signals[f"SIG{name}"])
-        assert child.stdout.readline() == b"got it\n"
-        assert child.wait(20) == 7
+        try:
+            assert child.stdout.readline() == b"ready\n"
+            child.send_signal(signal.Signals[f"SIG{name}"])
+            assert child.stdout.readline() == b"got it\n"
+            assert child.wait(20) == 7
+        finally:
+            # The end of its input then ends a program that has noticed nothing.
+            child.kill()
 
 
 def test_a_signal_that_we_were_told_to_ignore_is_ignored_by_both() -> None:
