@@ -11,7 +11,6 @@ throw-away boot of the disk itself.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import gzip
 import hashlib
 import io
@@ -31,7 +30,7 @@ from pathlib import Path
 
 from tests.e2e.boxes import HOME, Box, layer
 from tests.e2e.guests import PARTITION
-from tests.e2e.images import CA_INSIDE, Image
+from tests.e2e.images import CA_INSIDE, Image, one_at_a_time
 from tests.e2e.installer import PASSWORD, archives
 from tests.e2e.processes import bounded, good
 
@@ -146,7 +145,7 @@ class Disk:
 
     def build(self) -> Path:
         """The qcow2; two minutes. Nobody writes to it: it is below overlays."""
-        with _one_at_a_time(self.path) as missing:
+        with one_at_a_time(self.path) as missing:
             if missing:
                 self.image.build()
                 with _aside(self.path) as folder:
@@ -161,7 +160,7 @@ class Disk:
         """The box; some seconds more."""
         assert _insecure(), "Vagrant's public key is in the package vagrant, which is not installed"
         disk = self.build()
-        with _one_at_a_time(self.box) as missing:
+        with one_at_a_time(self.box) as missing:
             if missing:
                 with _aside(self.box) as folder:
                     _pack(disk, folder / "done")
@@ -184,7 +183,7 @@ def _key(*texts: str) -> str:
 def private_key() -> Path:
     """Opens every account of every disk in this cache; made when it is missing."""
     path = Image("any").path.parent / "key"
-    with _one_at_a_time(path) as missing:
+    with one_at_a_time(path) as missing:
         if missing:
             with _aside(path) as folder:
                 good(
@@ -218,15 +217,6 @@ def _insecure() -> list[str]:
 
 
 # ---------------------------------------------------------------- written aside
-
-
-@contextmanager
-def _one_at_a_time(target: Path) -> Iterator[bool]:
-    """Whether it is missing, while nobody else makes it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / f".{target.name}.lock").open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield not target.exists()
 
 
 @contextmanager

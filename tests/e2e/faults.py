@@ -24,6 +24,7 @@ import pexpect
 
 from tests.conftest import CHECKOUT
 from tests.e2e.boxes import HOME, Box, copy_checkout, layer
+from tests.e2e.images import one_at_a_time
 from tests.e2e.installer import INSTALLER, PASSWORD, Machine, running, state_of, with_users
 from tests.e2e.processes import bounded, good
 
@@ -43,8 +44,9 @@ def users_layer() -> Path:
     files = [(CHECKOUT / name).read_bytes() for name in ("pyproject.toml", "run")]
     key = hashlib.sha256("\n".join(shaped).encode() + b"".join(files)).hexdigest()[:12]
     kept = INSTALLER.path.parent / f"users-{key}"
-    if not kept.is_dir():
-        kept.parent.mkdir(parents=True, exist_ok=True)
+    with one_at_a_time(kept) as missing:
+        if not missing:
+            return kept
         aside = Path(tempfile.mkdtemp(prefix=".users.", dir=kept.parent))
         with layer(INSTALLER, aside / "layer", keep=True) as root:
             copy_checkout(root / HOME[1:])

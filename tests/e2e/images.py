@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +18,15 @@ _LAYOUT = "2"  # change it when `build` makes something else from the same list
 _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 # Beside Debian's own bundle, which the package ca-certificates writes anew: a network may have an authority of its own.
 CA_INSIDE = "/etc/ssl/host-certificates.crt"
+
+
+@contextmanager
+def one_at_a_time(target: Path) -> Iterator[bool]:
+    """Whether it is missing, while nobody else makes it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (target.parent / f".{target.name}.lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield not target.exists()
 
 
 @dataclass(frozen=True)
@@ -37,9 +49,12 @@ class Image:
 
     def build(self) -> Path:
         """The folder; about half a minute for a bare one. It is a lower layer: nobody writes to it."""
-        if self.path.is_dir():
-            return self.path
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(self.path) as missing:
+            if missing:
+                self._make()
+        return self.path
+
+    def _make(self) -> None:
         aside = Path(tempfile.mkdtemp(prefix=f".{self.suite}.", dir=self.path.parent))
         try:
             good(
@@ -56,7 +71,6 @@ class Image:
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
-        return self.path
 
 
 BOOKWORM = Image("bookworm")
