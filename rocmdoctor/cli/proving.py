@@ -93,8 +93,8 @@ class Proving(NextLogin):
 
 
 def proof_files(folder: Path) -> dict[str, str]:
-    """The programs of checks/proofs/, by name. They are data here: an environment's own Python runs them. Raises ContentError."""
-    place = folder / "checks" / "proofs"
+    """The programs of proofs/, by name. They are data here: an environment's own Python runs them. Raises ContentError."""
+    place = folder / "proofs"
     try:
         return {path.name: path.read_text(encoding="utf-8") for path in sorted(place.glob("*.py"))}
     except OSError as error:

@@ -67,7 +67,7 @@ def test_a_wheel_carries_its_knowledge(source: Path, tmp_path: Path) -> None:
     assert _ids(bin_, tmp_path) == expected
     content = _content(bin_, tmp_path)
     assert content.is_relative_to(tmp_path / "env")
-    for name in ("checks", "recipes", "patches"):
+    for name in ("checks", "recipes", "patches", "proofs"):
         assert _files(content, name) == _files(CHECKOUT, name)
 
 
