@@ -65,7 +65,7 @@ def test_every_fault_that_a_check_names_in_passing_exists() -> None:
             assert fault in FAULTS.layers, f"{path.name}: {fault}"
 
 
-@pytest.mark.parametrize("path", sorted((CHECKOUT / "checks").glob("*.py")), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted((CHECKOUT / "checks").rglob("*.py")), ids=lambda p: p.name)
 def test_checks_import_only_what_is_pure(path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []

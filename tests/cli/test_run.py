@@ -256,6 +256,15 @@ def terminal(*argv: str, **more: Any) -> pexpect.spawn:
     )
 
 
+def interactive() -> pexpect.spawn:
+    """A shell with job control, at its prompt."""
+    child = pexpect.spawn(
+        "bash", ["--norc", "-i"], encoding="utf-8", timeout=30, env={**os.environ, "PS1": "$ "}
+    )
+    child.expect(r"\$ ")
+    return child
+
+
 def ended(child: pexpect.spawn) -> str:
     child.expect(pexpect.EOF)
     child.close()
@@ -338,10 +347,7 @@ def test_ctrl_d_ends_the_input() -> None:
 
 
 def test_a_shell_stops_it_and_goes_on_with_it() -> None:
-    shell_ = pexpect.spawn(
-        "bash", ["--norc", "-i"], encoding="utf-8", timeout=30, env={**os.environ, "PS1": "$ "}
-    )
-    shell_.expect(r"\$ ")
+    shell_ = interactive()
     shell_.sendline(f"{LINE} -- bash -c 'echo rea''dy; read x; echo \"got $x\"'")
     shell_.expect("ready")
     shell_.send("\x1a")
@@ -359,10 +365,7 @@ def test_a_shell_stops_it_and_goes_on_with_it() -> None:
 
 
 def test_the_terminal_is_left_as_it_was() -> None:
-    shell_ = pexpect.spawn(
-        "bash", ["--norc", "-i"], encoding="utf-8", timeout=30, env={**os.environ, "PS1": "$ "}
-    )
-    shell_.expect(r"\$ ")
+    shell_ = interactive()
     shell_.sendline(f"stty -g > /dev/tty; {LINE} -- stty raw -echo; stty -g > /dev/tty; echo do''ne")
     shell_.expect("done")
     settings = re.findall(r"[0-9a-f]+(?::[0-9a-f]+){10,}", str(shell_.before))
@@ -387,10 +390,7 @@ def test_a_pipe_before_it_leaves_its_output_a_terminal() -> None:
 
 
 def test_in_the_background_it_leaves_the_terminal_alone() -> None:
-    shell_ = pexpect.spawn(
-        "bash", ["--norc", "-i"], encoding="utf-8", timeout=30, env={**os.environ, "PS1": "$ "}
-    )
-    shell_.expect(r"\$ ")
+    shell_ = interactive()
     shell_.sendline(f"{LINE} -- sh -c 'echo back''ground; exit 0' & wait; echo aft''er")
     shell_.expect("background")
     shell_.expect("after")
